@@ -1,0 +1,36 @@
+"""What people say while the agent works: steering for the next model call, follow-ups for after; knows no agent."""
+
+from nanocode.events import Emit, QueueChanged
+
+
+class Inbox:
+    """Two queues. Steering is taken all at once, follow-ups one by one; an interrupted turn leaves both as they are."""
+
+    def __init__(self, emit: Emit) -> None:
+        self.steering: tuple[str, ...] = ()
+        self.followups: tuple[str, ...] = ()
+        self._emit = emit
+
+    def steer(self, text: str) -> None:
+        self._set((*self.steering, text), self.followups)
+
+    def follow_up(self, text: str) -> None:
+        self._set(self.steering, (*self.followups, text))
+
+    def take_steering(self) -> tuple[str, ...]:
+        """Every waiting steering message, in order."""
+        taken = self.steering
+        if taken:
+            self._set((), self.followups)
+        return taken
+
+    def take_followup(self) -> tuple[str, ...]:
+        """The first waiting follow-up as a tuple of one, or the empty tuple."""
+        taken = self.followups[:1]
+        if taken:
+            self._set(self.steering, self.followups[1:])
+        return taken
+
+    def _set(self, steering: tuple[str, ...], followups: tuple[str, ...]) -> None:
+        self.steering, self.followups = steering, followups
+        self._emit(QueueChanged(steering, followups))

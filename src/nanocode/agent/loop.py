@@ -1,0 +1,122 @@
+"""The agent: ask the model, run its calls, ask again; the one file to read first. Knows no terminal and no sockets."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from nanocode.agent.history import History
+from nanocode.agent.inbox import Inbox
+from nanocode.agent.toolbox import Toolbox
+from nanocode.errors import LimitReached, NanocodeError, TransientError
+from nanocode.events import Emit, MessageAdded, Notice, RunEnded, RunStarted, UsageReported
+from nanocode.messages import Assistant, Call, Message, System, ToolAnswer, Usage, User
+from nanocode.provider.catalog import Model
+from nanocode.provider.client import Client
+from nanocode.settings import Settings
+
+
+@dataclass(slots=True)
+class Spent:
+    """What one run has used; `cost` in dollars, None once a price was unknown."""
+
+    turns: int = 0
+    usage: Usage = Usage()  # noqa: RUF009 - frozen
+    cost: float | None = 0.0
+
+    def add(self, usage: Usage, cost: float | None) -> None:
+        self.usage += usage
+        self.cost = None if self.cost is None or cost is None else self.cost + cost
+
+
+class Agent:
+    """One conversation with one model. `run` takes the next text to its end; cancel its task to interrupt."""
+
+    def __init__(
+        self, client: Client, model: Model, system: str, toolbox: Toolbox, inbox: Inbox, settings: Settings, emit: Emit
+    ) -> None:
+        self.model, self.system, self.inbox = model, system, inbox
+        self.history = History()
+        self._client, self._toolbox, self._settings, self._emit = client, toolbox, settings, emit
+
+    async def run(self, text: str) -> RunEnded:
+        """Answer `text`. Whatever happens, the history is valid afterwards and the returned event was emitted last."""
+        start, spent = len(self.history.messages), Spent()
+        self._emit(RunStarted(self.model.id))
+        stop, error = "done", NanocodeError("")
+        try:
+            async with asyncio.timeout(self._settings.time_limit):
+                await self._converse(text, spent)
+        except TimeoutError:
+            stop, error = "limit", LimitReached(f"the time limit of {self._settings.time_limit:g} s was reached")
+        except NanocodeError as failure:
+            stop, error = _stop_reason(failure), failure
+        except asyncio.CancelledError:
+            stop, error = "interrupted", NanocodeError("interrupted")
+        messages = self.history.messages[start:]
+        final = next((each.text for each in reversed(messages) if isinstance(each, Assistant)), "")
+        ended = RunEnded(final, messages, stop, spent.usage, spent.cost, str(error), error.hint)
+        self._emit(ended)
+        return ended
+
+    async def _converse(self, text: str, spent: Spent) -> None:
+        incoming: Sequence[str] = (text,)
+        while incoming:
+            self._add(*map(User, incoming))
+            while True:
+                answer = await self._ask(spent)
+                if answer.calls:
+                    await self._answer(answer.calls)
+                steering = self.inbox.take_steering()
+                self._add(*map(User, steering))
+                if not answer.calls and not steering:
+                    break
+            incoming = self.inbox.take_followup()
+
+    async def _ask(self, spent: Spent) -> Assistant:
+        self._check_limits(spent)
+        messages = (System(self.system), *self.history.messages) if self.system else self.history.messages
+        try:
+            answer = await self._client.respond(self.model, messages, tuple(self._toolbox.tools.values()), self._emit)
+        except asyncio.CancelledError:
+            if self._client.partial and self._client.partial.text:
+                self._add(self._client.partial)
+            raise
+        spent.turns += 1
+        self._add(answer)
+        usage = answer.usage or Usage()
+        cost = self.model.cost(usage) if answer.usage else None
+        spent.add(usage, cost)
+        if answer.usage:
+            self._emit(UsageReported(usage, cost))
+        if answer.stop == "length":
+            self._emit(Notice("the answer was cut at the model's output limit"))
+        elif not answer.text and not answer.calls:
+            self._emit(Notice("the model gave an empty answer"))
+        return answer
+
+    async def _answer(self, calls: Sequence[Call]) -> None:
+        answers: dict[str, ToolAnswer] = {}
+        try:
+            await self._toolbox.answer(calls, lambda answer: answers.__setitem__(answer.call_id, answer))
+        finally:
+            self._add(*(answers[call.id] for call in calls if call.id in answers))
+            for answer in self.history.close():
+                self._emit(MessageAdded(answer))
+
+    def _check_limits(self, spent: Spent) -> None:
+        limits = self._settings
+        if limits.max_turns is not None and spent.turns >= limits.max_turns:
+            raise LimitReached(f"the limit of {limits.max_turns} turns was reached", "raise it by --max-turns")
+        if limits.max_cost is not None and spent.cost is not None and spent.cost >= limits.max_cost:
+            raise LimitReached(f"the run has cost ${spent.cost:.4f}", "raise the limit by --max-cost")
+
+    def _add(self, *messages: Message) -> None:
+        for message in messages:
+            self.history.add(message)
+            self._emit(MessageAdded(message))
+
+
+def _stop_reason(error: NanocodeError) -> str:
+    if isinstance(error, LimitReached):
+        return "limit"
+    return "transient" if isinstance(error, TransientError) else "failed"

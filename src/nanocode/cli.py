@@ -1,0 +1,230 @@
+"""argv to front end to exit code: the only reader of argv, environment, home and cwd; knows nothing of turns."""
+
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from nanocode import __version__
+from nanocode.errors import NanocodeError, UsageError
+from nanocode.settings import FLAGS, Settings, resolve
+
+# What `RunEnded.stop_reason` means to the shell.
+EXIT_CODES = {"done": 0, "failed": 1, "limit": 3, "transient": 75, "interrupted": 130}
+BROKEN_PIPE = 141
+# A prompt is there already; a pipe that says nothing for this long will not join it.
+_STDIN_SECONDS = 1.0
+
+EXAMPLES = """\
+nanocode                                   talk in the terminal
+nanocode "what does this repo do?"         answer once, text on stdout
+git diff | nanocode "review this"          piped text joins the prompt
+nanocode --mode json "fix the tests"       one event a line, for programs
+nanocode tool grep '{"pattern": "TODO"}'   run one tool, without a model
+nanocode --demo "what files are here?"     try it offline, without a key"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run nanocode with `argv` (default: the process's); the exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+    try:
+        return _main(words)
+    except NanocodeError as error:
+        sys.stderr.write(f"nanocode: {error}\n" + (f"hint: {error.hint}\n" if error.hint else ""))
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        _silence_stdout()
+        return BROKEN_PIPE
+
+
+def _main(words: list[str]) -> int:
+    flags, prompt = parse(words)
+    if flags["help"]:
+        sys.stdout.write(help_text())
+        return 0
+    if flags["version"]:
+        sys.stdout.write(version_text())
+        return 0
+    settings, warnings = resolve(flags, os.environ, _cwd(), Path(os.path.expanduser("~")))
+    if not flags["quiet"]:
+        sys.stderr.writelines(f"nanocode: {warning}\n" for warning in warnings)
+    if prompt[:1] == ["tool"]:
+        return _tool(settings, prompt[1:])
+    text = _prompt(prompt)
+    if text or flags["one_shot"] or flags["mode"] == "json" or not sys.stdin.isatty():
+        if not text:
+            raise UsageError("there is no prompt", 'give one as an argument or on stdin: nanocode "explain this repo"')
+        return _one_shot(settings, text, flags)
+    return _talk(settings)
+
+
+def _cwd() -> Path:
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        raise UsageError("the working folder is gone", "change to a folder that exists") from None
+
+
+def parse(words: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
+    """Flags by field name, and the other words, mixed in any order. Raises UsageError for an unknown flag."""
+    from argparse import ArgumentError, ArgumentParser
+
+    parser = ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    for flag in FLAGS:
+        kind: dict[str, Any] = {"action": "store_true"} if not flag.metavar else {"choices": flag.choices or None}
+        if flag.repeat:
+            kind = {"action": "append"}
+        parser.add_argument(*flag.names, dest=flag.field, **kind)
+    parser.add_argument("words", nargs="*")
+    parser.error = _bad_flag  # type: ignore[method-assign,assignment]
+    try:
+        found = vars(parser.parse_intermixed_args(list(words)))
+    except ArgumentError as error:
+        _bad_flag(str(error))
+    return found, found.pop("words")
+
+
+def _bad_flag(words: str) -> None:
+    raise UsageError(words, "`nanocode --help` lists the flags")
+
+
+def help_text() -> str:
+    rows = [(f"{', '.join(flag.names)} {flag.metavar}".rstrip(), flag.meaning) for flag in FLAGS]
+    width = max(len(names) for names, _ in rows)
+    flags = "\n".join(f"  {names:{width}}  {meaning}" for names, meaning in rows)
+    examples = "\n".join(f"  {line}" for line in EXAMPLES.splitlines())
+    return (
+        "nanocode: a coding agent in the terminal, for any OpenAI-compatible endpoint\n\n"
+        f"usage: nanocode [flags] [prompt]\n\n{examples}\n\nflags:\n{flags}\n\n"
+        "A real model needs OPENCODE_API_KEY, or OPENAI_BASE_URL and OPENAI_API_KEY; the README lists all variables.\n"
+    )
+
+
+def version_text() -> str:
+    from nanocode import hot
+
+    why = f": {hot.REASON}" if hot.REASON else ""
+    python = ".".join(map(str, sys.version_info[:3]))
+    return f"nanocode {__version__} ({hot.BACKEND} core{why}; Python {python})\n"
+
+
+def _prompt(words: list[str]) -> str:
+    """The prompt of the words, with piped text as a block after it; the word `-` waits for stdin to its end."""
+    text = " ".join(word for word in words if word != "-")
+    piped = "" if sys.stdin is None or sys.stdin.isatty() else _piped(wait="-" in words or not text)
+    return f"{text}\n\n{piped}" if text and piped.strip() else text or piped
+
+
+def _piped(wait: bool) -> str:
+    from select import select
+
+    # Only pipes and sockets can be silent for ever; select does not know regular files on every system.
+    if not wait and not select([sys.stdin], [], [], _STDIN_SECONDS)[0]:
+        sys.stderr.write("nanocode: stdin is open but silent, going on without it; the word `-` makes me wait for it\n")
+        return ""
+    return sys.stdin.buffer.read().decode("utf-8", "replace")
+
+
+def _one_shot(settings: Settings, text: str, flags: Mapping[str, Any]) -> int:
+    import asyncio
+
+    from nanocode.ui.jsonl import JsonSink
+    from nanocode.ui.plain import PlainSink
+    from nanocode.ui.sink import Output
+
+    out, err = Output(sys.stdout), Output(sys.stderr, color=_color(settings, sys.stderr.isatty()))
+    if flags["mode"] == "json":
+        return asyncio.run(_answer(settings, text, JsonSink(out), out))
+    shown = not flags["quiet"]
+    sink = PlainSink(
+        out, err, live=False, thinking=shown and settings.show_thinking, tools=shown and not settings.quiet_tools
+    )
+    return asyncio.run(_answer(settings, text, sink, out))
+
+
+async def _answer(settings: Settings, text: str, emit: Callable[[Any], None], out: Any) -> int:
+    import asyncio
+    import signal
+
+    from nanocode.session import Session
+
+    caught: list[int] = []
+    this = asyncio.current_task()
+    assert this is not None
+    async with Session(settings, emit) as session:
+
+        def stop(number: int) -> None:
+            caught.append(number)
+            if not session.interrupt():
+                this.cancel()
+
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            loop.add_signal_handler(number, stop, number)
+        out.broken = lambda: stop(signal.SIGPIPE)
+        ended = await session.submit(text)
+    if out.is_broken:
+        _silence_stdout()
+    return 128 + caught[0] if caught else EXIT_CODES[ended.stop_reason]
+
+
+def _silence_stdout() -> None:
+    # The interpreter flushes stdout at exit and would complain about the broken pipe once more.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _color(settings: Settings, terminal: bool) -> bool:
+    if settings.environ.get("NO_COLOR"):
+        return False
+    return bool(settings.environ.get("FORCE_COLOR")) or (terminal and settings.environ.get("TERM") != "dumb")
+
+
+def _talk(settings: Settings) -> int:
+    import asyncio
+
+    from nanocode.session import Session
+    from nanocode.ui import repl
+    from nanocode.ui.plain import PlainSink
+    from nanocode.ui.sink import Output
+
+    try:
+        import readline  # noqa: F401 - gives `input` its line editing
+    except ImportError:
+        pass
+    out = Output(sys.stdout, color=_color(settings, sys.stdout.isatty()))
+    sink = PlainSink(out, out, live=True, thinking=settings.show_thinking, tools=not settings.quiet_tools)
+    with asyncio.Runner() as runner:
+        session = runner.run(Session(settings, sink).__aenter__())
+        try:
+            return repl.run(runner, session, input, out)
+        finally:
+            runner.run(session.__aexit__(None, None, None))
+
+
+def _tool(settings: Settings, words: list[str]) -> int:
+    import asyncio
+
+    from nanocode import tools
+    from nanocode.agent.arguments import arguments
+    from nanocode.agent.toolbox import Toolbox
+    from nanocode.messages import Call
+
+    known = {tool.name: tool for tool in tools.ALL}
+    if not words or words[0] not in known or len(words) > 2:
+        what = f"unknown tool `{words[0]}`" if words and words[0] not in known else "usage: nanocode tool NAME [JSON]"
+        raise UsageError(what, f"the tools are: {', '.join(known)}")
+    text = words[1] if len(words) == 2 else ("" if sys.stdin.isatty() else _piped(wait=False))
+    try:
+        arguments(known[words[0]], text)
+    except NanocodeError as error:
+        raise UsageError(str(error), f'such as: nanocode tool {words[0]} \'{{"…": …}}\'') from None
+    box = Toolbox(tools.ALL, settings, lambda event: None, takes_images=False)
+    answer = asyncio.run(box.call(Call("1", words[0], text)))
+    sys.stdout.write(answer.text.rstrip("\n") + "\n")
+    sys.stdout.flush()
+    return int(answer.failed)

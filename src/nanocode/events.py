@@ -1,0 +1,200 @@
+"""Everything that happens in a run, as one stream of values; knows nothing of who listens.
+
+Grammar: one `RunStarted` first, one `RunEnded` last. A model's answer is text and reasoning deltas and call
+starts, then its `MessageAdded`; the text deltas since the last `Retrying` join to the message's text. Each
+`ToolStarted` has one later `ToolEnded` with the same id. No event repeats what an earlier delta said, so the
+stream grows linearly; only `RunEnded` holds the run's messages once more.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar
+
+from nanocode.jsontext import dumps, loads
+from nanocode.messages import Assistant, Message, Usage, from_json, to_json
+
+
+@dataclass(frozen=True, slots=True)
+class SessionOpened:
+    """The header line of a machine-read stream; not part of a run."""
+
+    type: ClassVar = "session"
+    version: str
+    id: str
+    cwd: str
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted:
+    type: ClassVar = "turn_start"
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class MessageAdded:
+    """A message is now in the history."""
+
+    type: ClassVar = "message_end"
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class TextDelta:
+    type: ClassVar = "text_delta"
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReasoningDelta:
+    type: ClassVar = "reasoning_delta"
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallStarted:
+    """The model began to write a call; its arguments are still arriving."""
+
+    type: ClassVar = "call_start"
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolStarted:
+    """`args` is the object the model sent, or its raw text where that was not a JSON object."""
+
+    type: ClassVar = "tool_start"
+    id: str
+    name: str
+    args: Mapping[str, Any] | str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolOutput:
+    type: ClassVar = "tool_output"
+    id: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolEnded:
+    type: ClassVar = "tool_end"
+    id: str
+    name: str
+    result: str
+    is_error: bool
+    duration_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class UsageReported:
+    """One request's tokens; `cost` in dollars, None where the price is unknown."""
+
+    type: ClassVar = "usage"
+    usage: Usage
+    cost: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Retrying:
+    """Try `attempt` failed for `reason`; the next follows in `delay` seconds, and deltas since are void."""
+
+    type: ClassVar = "retry"
+    attempt: int
+    delay: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class QueueChanged:
+    type: ClassVar = "queue"
+    steering: tuple[str, ...]
+    followups: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    type: ClassVar = "notice"
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnded:
+    """`stop_reason`: done, failed, transient, limit or interrupted; `error` and `hint` say why when not done."""
+
+    type: ClassVar = "agent_end"
+    text: str
+    messages: tuple[Message, ...]
+    stop_reason: str
+    usage: Usage
+    cost: float | None
+    error: str = ""
+    hint: str = ""
+
+
+Event = (
+    SessionOpened
+    | RunStarted
+    | MessageAdded
+    | TextDelta
+    | ReasoningDelta
+    | CallStarted
+    | ToolStarted
+    | ToolOutput
+    | ToolEnded
+    | UsageReported
+    | Retrying
+    | QueueChanged
+    | Notice
+    | RunEnded
+)
+Emit = Callable[[Event], None]
+
+_KINDS: dict[str, Any] = {kind.type: kind for kind in Event.__args__}
+
+
+def encode(event: Event) -> bytes:
+    """One JSON line, newline included, keys in camelCase after `type`."""
+    line: dict[str, Any] = {"type": event.type}
+    if isinstance(event, MessageAdded):
+        line |= _renamed(to_json(event.message), "calls", "toolCalls")
+    else:
+        line |= {_camel(field.name): _plain(getattr(event, field.name)) for field in fields(event)}
+    return dumps(line) + b"\n"
+
+
+def decode(line: bytes) -> Event:
+    """The event of an `encode` line. Raises ValueError on anything else."""
+    try:
+        data = loads(line)
+        kind = _KINDS[data.pop("type")]
+        if kind is MessageAdded:
+            return MessageAdded(from_json(_renamed(data, "toolCalls", "calls")))
+        return kind(**{field.name: _value(field.name, data[_camel(field.name)]) for field in fields(kind)})  # type: ignore[no-any-return]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"not an event line: {error!r}") from error
+
+
+def _renamed(data: dict[str, Any], old: str, new: str) -> dict[str, Any]:
+    return {new if key == old else key: value for key, value in data.items()}
+
+
+def _camel(name: str) -> str:
+    head, *tail = name.split("_")
+    return head + "".join(word.title() for word in tail)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Usage):
+        return {"input": value.input, "output": value.output, "cached": value.cached}
+    if isinstance(value, tuple):
+        return [item if isinstance(item, str) else to_json(item) for item in value]
+    return value
+
+
+def _value(name: str, value: Any) -> Any:
+    if name == "usage":
+        return Usage(**value)
+    if name == "messages":
+        return tuple(from_json(item) for item in value)
+    return tuple(value) if isinstance(value, list) else value

@@ -1,0 +1,99 @@
+"""The conversation as values: frozen, comparable, JSON both ways; knows nothing of any provider's spelling."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A picture for the model: `mime` such as `image/png`, `data` in base64."""
+
+    mime: str
+    data: str
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    text: str
+    images: tuple[Image, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One tool call; `arguments` is the model's JSON text, byte for byte, parsed once at dispatch."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens as the server counted them; `cached` is the part of `input` read from its prefix cache."""
+
+    input: int = 0
+    output: int = 0
+    cached: int = 0
+
+    def __add__(self, other: "Usage") -> "Usage":
+        return Usage(self.input + other.input, self.output + other.output, self.cached + other.cached)
+
+
+@dataclass(frozen=True, slots=True)
+class Assistant:
+    """An answer. `stop`: stop, calls, length, filter or interrupted."""
+
+    text: str = ""
+    reasoning: str = ""
+    calls: tuple[Call, ...] = ()
+    usage: Usage | None = None
+    stop: str = "stop"
+
+
+@dataclass(frozen=True, slots=True)
+class ToolAnswer:
+    """The one answer to the call `call_id`; `failed` marks words about an error."""
+
+    call_id: str
+    name: str
+    text: str
+    failed: bool = False
+    images: tuple[Image, ...] = ()
+
+
+Message = System | User | Assistant | ToolAnswer
+
+_ROLES: dict[str, type[System] | type[User] | type[Assistant] | type[ToolAnswer]] = {
+    "system": System,
+    "user": User,
+    "assistant": Assistant,
+    "tool": ToolAnswer,
+}
+
+
+def role(message: Message) -> str:
+    return next(name for name, kind in _ROLES.items() if isinstance(message, kind))
+
+
+def to_json(message: Message) -> dict[str, Any]:
+    """A plain dict with `role` first; `from_json` gives the equal message back."""
+    return {"role": role(message), **asdict(message)}
+
+
+def from_json(data: Mapping[str, Any]) -> Message:
+    """The message of a `to_json` dict. Raises KeyError or TypeError on anything else."""
+    fields = dict(data)
+    kind = _ROLES[fields.pop("role")]
+    if "images" in fields:
+        fields["images"] = tuple(Image(**image) for image in fields["images"])
+    if "calls" in fields:
+        fields["calls"] = tuple(Call(**call) for call in fields["calls"])
+    if fields.get("usage") is not None:
+        fields["usage"] = Usage(**fields["usage"])
+    return kind(**fields)

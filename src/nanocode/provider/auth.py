@@ -1,0 +1,64 @@
+"""Finds the API key and says where it came from; knows nothing of requests, and never writes a file."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from nanocode.errors import UsageError
+from nanocode.jsontext import loads
+from nanocode.provider.catalog import is_opencode
+from nanocode.settings import Settings
+
+_VARIABLES = ("OPENCODE_API_KEY", "OPENCODE_GO_API_KEY", "OPENAI_API_KEY")
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key and the name of its source; the value never shows in a repr."""
+
+    value: str = field(repr=False)
+    source: str
+
+
+def find(settings: Settings) -> Key:
+    """The key for the session's endpoint: the variables in order, then OpenCode's auth file for OpenCode itself.
+
+    Raises UsageError with both ways out when there is none.
+    """
+    for name in _VARIABLES:
+        if value := settings.environ.get(name, "").strip():
+            return Key(value, f"`{name}`")
+    if is_opencode(settings.endpoint) and (key := _from_opencode(settings)):
+        return key
+    raise UsageError(
+        f"no API key for `{settings.endpoint}`",
+        "set OPENCODE_API_KEY (or OPENAI_API_KEY), or try `nanocode --demo`, which needs none",
+    )
+
+
+def _from_opencode(settings: Settings) -> Key | None:
+    text, source = _auth_text(settings.environ, settings.home)
+    try:
+        entries = loads(text)
+    except ValueError:
+        return None
+    if not isinstance(entries, dict):
+        return None
+    # OpenCode writes some provider names with a trailing slash.
+    named = {str(name).rstrip("/"): entry for name, entry in entries.items()}
+    for name in ("opencode-go", "opencode"):
+        entry = named.get(name)
+        if isinstance(entry, dict) and entry.get("type") == "api" and isinstance(entry.get("key"), str) and entry["key"]:
+            return Key(entry["key"].strip(), f"{source} ({name})")
+    return None
+
+
+def _auth_text(environ: Mapping[str, str], home: Path) -> tuple[bytes, str]:
+    if content := environ.get("OPENCODE_AUTH_CONTENT"):
+        return content.encode(), "`OPENCODE_AUTH_CONTENT`"
+    data = Path(environ.get("XDG_DATA_HOME") or home / ".local" / "share")
+    path = Path(environ.get("OPENCODE_AUTH_JSON") or data / "opencode" / "auth.json")
+    try:
+        return path.read_bytes(), f"`{path}`"
+    except OSError:
+        return b"", ""

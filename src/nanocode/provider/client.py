@@ -1,0 +1,200 @@
+"""The only place with sockets to the model: requests, their streams, their retries; knows nothing of tools' meaning."""
+
+import asyncio
+import ssl
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from difflib import get_close_matches
+from uuid import uuid4
+
+import httpx
+
+from nanocode import __version__
+from nanocode.errors import NanocodeError, ProviderError, TransientError
+from nanocode.events import Emit, Retrying
+from nanocode.jsontext import loads
+from nanocode.messages import Assistant, Message
+from nanocode.provider import failures, wire
+from nanocode.provider.assemble import Assembly
+from nanocode.provider.auth import Key
+from nanocode.provider.catalog import Model, is_opencode
+from nanocode.provider.stream import ChatStream
+from nanocode.settings import Settings
+from nanocode.tool import Tool
+
+# A tool may run for minutes between two requests; httpx would drop the connection after 5 s.
+_KEEP_ALIVE_SECONDS = 600.0
+# Usage and the end of the body come at once after the finish; a server that is silent then is not waited for.
+_TAIL_SECONDS = 2.0
+_ERROR_BODY = 64 << 10
+
+
+class Client:
+    """A conversation's line to its model server; the connection pool lives over turns. Close it with `aclose`.
+
+    `partial` holds what had arrived of an answer that was cancelled, None when nothing had.
+    """
+
+    def __init__(self, settings: Settings, key: Key) -> None:
+        self.partial: Assistant | None = None
+        self._settings, self._key = settings, key
+        self._where = f"POST {settings.endpoint}"
+        self._asks_usage = True
+        self._session = uuid4().hex
+        self._http = httpx.AsyncClient(
+            verify=_tls(settings),
+            timeout=httpx.Timeout(settings.idle_seconds, connect=settings.connect_seconds),
+            limits=httpx.Limits(keepalive_expiry=_KEEP_ALIVE_SECONDS),
+            headers={
+                "Authorization": f"Bearer {key.value}",
+                "User-Agent": settings.user_agent or f"nanocode/{__version__}",
+                "Content-Type": "application/json",
+                "Accept": "text/event-stream, application/json",
+                # Compression would hold deltas back until a block is full.
+                "Accept-Encoding": "identity",
+            },
+        )
+
+    async def aclose(self) -> None:
+        await self._http.aclose()
+
+    async def respond(self, model: Model, messages: Sequence[Message], tools: Sequence[Tool], emit: Emit) -> Assistant:
+        """The model's answer; its deltas are emitted as they come.
+
+        Transient failures are tried again after a pause, and nothing of a cut answer is kept. Raises
+        ProviderError; TransientError after the last try.
+        """
+        headers, self.partial = self._headers(), None
+        for attempt in range(1, self._settings.tries + 1):
+            try:
+                return await self._attempt(model, messages, tools, emit, headers)
+            except TransientError as error:
+                if attempt == self._settings.tries:
+                    raise
+                pause = failures.delay(attempt, self._settings.retry_seconds, error.retry_after)
+                emit(Retrying(attempt, round(pause, 3), str(error)))
+                await asyncio.sleep(pause)
+            except failures.ModelMissing as error:
+                raise await self._with_nearest(error, model.id) from None
+        raise AssertionError("`tries` is at least 1")
+
+    async def models(self) -> list[str]:
+        """The ids that the server lists, sorted. Raises ProviderError when it cannot be asked."""
+        url = self._settings.models_url
+        try:
+            answer = await self._http.get(url, headers=self._headers(), timeout=self._settings.connect_seconds)
+            return sorted(str(each["id"]) for each in loads(answer.content)["data"])
+        except (httpx.RequestError, ValueError, KeyError, TypeError) as error:
+            raise ProviderError(f"`GET {url}` gave no model list: {self._redacted(str(error))}") from None
+
+    def _headers(self) -> dict[str, str]:
+        if not is_opencode(self._settings.endpoint):
+            return {}
+        # OpenCode Go answers 400 `MissingSessionID` to requests without the first.
+        return {
+            "x-opencode-session": self._session,
+            "x-opencode-client": "nanocode",
+            "x-opencode-request": uuid4().hex,
+        }
+
+    async def _attempt(
+        self, model: Model, messages: Sequence[Message], tools: Sequence[Tool], emit: Emit, headers: dict[str, str]
+    ) -> Assistant:
+        body = wire.request(model, messages, tools, max_output=self._settings.max_output, usage=self._asks_usage)
+        try:
+            async with self._opened(body, headers) as response:
+                assembly = await self._read(response, emit)
+        except _UsageRefused:
+            self._asks_usage = False
+            return await self._attempt(model, messages, tools, emit, headers)
+        taken = {call.id for each in messages if isinstance(each, Assistant) for call in each.calls}
+        return assembly.finish(taken)
+
+    @asynccontextmanager
+    async def _opened(self, body: bytes, headers: dict[str, str]) -> AsyncIterator[httpx.Response]:
+        try:
+            async with self._http.stream("POST", self._settings.endpoint, content=body, headers=headers) as response:
+                if response.status_code != 200:
+                    raise self._refused(response, await _start_of(response))
+                yield response
+        except (httpx.RequestError, httpx.InvalidURL) as error:
+            raise self._in_transit(error) from None
+
+    async def _read(self, response: httpx.Response, emit: Emit) -> Assembly:
+        assembly, stream = Assembly(), ChatStream(self._where)
+        try:
+            async with asyncio.timeout(None) as tail:
+                async for data in response.aiter_bytes():
+                    for event in assembly.add(stream.feed(data)):
+                        emit(event)
+                    if (stream.done or assembly.finished is not None) and tail.when() is None:
+                        tail.reschedule(asyncio.get_running_loop().time() + _TAIL_SECONDS)
+        except (TimeoutError, httpx.RequestError):
+            # Whatever breaks after the finish breaks nothing.
+            if not stream.done and assembly.finished is None:
+                raise
+        except asyncio.CancelledError:
+            self.partial = assembly.interrupted()
+            raise
+        for event in (*assembly.add(stream.close()), *assembly.events_at_end()):
+            emit(event)
+        if stream.done and assembly.finished is None:
+            assembly.finished = "stop"
+        return assembly
+
+    def _refused(self, response: httpx.Response, body: bytes) -> NanocodeError:
+        status, headers = response.status_code, response.headers
+        if status in (400, 422) and self._asks_usage and b"stream_options" in body:
+            return _UsageRefused("the server refuses `stream_options`")
+        if response.is_redirect:
+            words = f"`{self._where}` redirects to `{headers.get('location', '')}`"
+            return ProviderError(words, "set OPENAI_BASE_URL to where the API really is")
+        error = failures.refusal(self._where, status, headers, body, self._key, time.time())
+        error.args = (self._redacted(str(error)),)
+        return error
+
+    def _in_transit(self, error: Exception) -> NanocodeError:
+        words = f"`{self._where}` failed: {self._redacted(str(error)) or type(error).__name__}"
+        if isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol | httpx.LocalProtocolError):
+            return ProviderError(words, "check OPENAI_BASE_URL and the key")
+        if isinstance(error, httpx.ReadTimeout):
+            silence = f"`{self._where}` stalled: no byte for {self._settings.idle_seconds:g} s"
+            return TransientError(silence, "NANOCODE_IDLE_SECONDS sets how long to wait")
+        if isinstance(error, httpx.ProxyError):
+            return TransientError(words, "check HTTP_PROXY, HTTPS_PROXY and NO_PROXY")
+        if "CERTIFICATE" in words.upper():
+            return ProviderError(words, "set SSL_CERT_FILE to a file with your authority's certificates")
+        return TransientError(words, "check OPENAI_BASE_URL, the network and the proxy variables")
+
+    async def _with_nearest(self, error: ProviderError, id: str) -> ProviderError:
+        try:
+            listed = await self.models()
+        except ProviderError as reason:
+            return ProviderError(str(error), f"set another model with --model ID or MODEL ({reason})")
+        near = get_close_matches(id, listed, n=3, cutoff=0.3) or listed[:5]
+        return ProviderError(str(error), f"set another with --model ID or MODEL; nearest: {', '.join(near)}")
+
+    def _redacted(self, words: str) -> str:
+        return words.replace(self._key.value, "[key]") if len(self._key.value) > 7 else words
+
+
+class _UsageRefused(NanocodeError):
+    """The server does not know `stream_options`."""
+
+
+def _tls(settings: Settings) -> ssl.SSLContext | bool:
+    # Reading the authorities takes 30 ms; an empty context trusts nobody, and plain http never asks it.
+    proxied = any(name.lower() in ("https_proxy", "all_proxy") for name in settings.environ)
+    if settings.endpoint.startswith("http://") and not proxied:
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    return True
+
+
+async def _start_of(response: httpx.Response) -> bytes:
+    body = b""
+    async for data in response.aiter_bytes():
+        body += data
+        if len(body) >= _ERROR_BODY:
+            break
+    return body

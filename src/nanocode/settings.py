@@ -1,0 +1,215 @@
+"""Flags, environment and the settings file become one frozen Settings; knows nothing of what they drive.
+
+`FLAGS` and `VARIABLES` are the only tables of names and defaults: `--help`, the README and the warnings
+about unknown names are made from them. Precedence: flag, environment, `settings.json`, default.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from nanocode.errors import UsageError
+from nanocode.jsontext import loads
+
+GO_URL = "https://opencode.ai/zen/go/v1"
+
+
+class Flag(NamedTuple):
+    """One row of the flag table; `metavar` empty means a switch, `field` names the Settings field it sets."""
+
+    names: tuple[str, ...]
+    field: str
+    metavar: str
+    meaning: str
+    repeat: bool = False
+    choices: tuple[str, ...] = ()
+
+
+FLAGS = (
+    Flag(("-p", "--print"), "one_shot", "", "answer once and exit; also when a prompt is given or piped in"),
+    Flag(("--mode",), "mode", "MODE", "text (default) or json: one event a line on stdout", choices=("text", "json")),
+    Flag(("--quiet",), "quiet", "", "print the final text and nothing else"),
+    Flag(("--model",), "model", "ID", "model for this run"),
+    Flag(("--system-prompt",), "system_prompt", "TEXT|FILE", "replace the system prompt", repeat=True),
+    Flag(("--append-system-prompt",), "append_system_prompt", "TEXT|FILE", "add to the system prompt", repeat=True),
+    Flag(("--tools",), "tools", "NAMES", "only these tools (`read,bash`), `none`, or `all` (default)"),
+    Flag(("--max-turns",), "max_turns", "N", "stop after N answers of the model (exit 3)"),
+    Flag(("--max-cost",), "max_cost", "DOLLARS", "stop when the run has cost this much (exit 3)"),
+    Flag(("--time-limit",), "time_limit", "SECONDS", "stop after this time (exit 3)"),
+    Flag(("--demo",), "demo", "", "use the offline demo model: no key, no network"),
+    Flag(("--version",), "version", "", "print version and backend, and exit"),
+    Flag(("-h", "--help"), "help", "", "print this help, and exit"),
+)
+
+
+class Variable(NamedTuple):
+    """One row of the variable table; `field` empty means another room reads it from `Settings.environ`."""
+
+    name: str
+    field: str
+    default: Any
+    meaning: str
+    low: float = 0
+    high: float = 1e9
+
+
+VARIABLES = (
+    Variable("OPENAI_BASE_URL", "base_url", GO_URL, "base of the endpoint; `/chat/completions` is added"),
+    Variable("OPENAI_API_URL", "api_url", "", "the full URL of the endpoint, instead of the base"),
+    Variable("MODEL", "model", "kimi-k2.6", "model id"),
+    Variable("OPENCODE_API_KEY", "", "", "API key, first choice"),
+    Variable("OPENCODE_GO_API_KEY", "", "", "API key, second choice"),
+    Variable("OPENAI_API_KEY", "", "", "API key, third choice"),
+    Variable("OPENCODE_AUTH_JSON", "", "", "OpenCode's auth file, instead of `~/.local/share/opencode/auth.json`"),
+    Variable("OPENCODE_AUTH_CONTENT", "", "", "the content of that file itself"),
+    Variable("SHOW_THINKING", "show_thinking", True, "0 hides the model's reasoning"),
+    Variable("NANOCODE_DIR", "directory", "", "nanocode's own folder, instead of `~/.nanocode`"),
+    Variable("NANOCODE_EXT", "", "auto", "compiled core: `auto`, `off` or `require`; at build and at run"),
+    Variable("NANOCODE_USER_AGENT", "user_agent", "", "User-Agent header of requests"),
+    Variable("NANOCODE_TRIES", "tries", 3, "tries of a request that fails in transit", 1, 100),
+    Variable("NANOCODE_RETRY_SECONDS", "retry_seconds", 2.0, "pause before the second try; doubles each time", 0, 60),
+    Variable("NANOCODE_IDLE_SECONDS", "idle_seconds", 120.0, "longest silence of a streaming server", 0.05),
+    Variable("NANOCODE_CONNECT_SECONDS", "connect_seconds", 10.0, "longest wait for a connection", 0.05),
+    Variable("NANOCODE_MAX_OUTPUT_TOKENS", "max_output", 0, "`max_tokens` of a request; 0: from the catalogue"),
+    Variable("NANOCODE_BASH_SECONDS", "bash_seconds", 0.0, "default timeout of bash; 0: none"),
+    Variable("NANOCODE_MISE_HOT_RELOAD", "mise", True, "0: bash does not refresh mise's environment first"),
+    Variable("NANOCODE_QUIET_TOOLS", "quiet_tools", False, "1 hides tool calls and results in text output"),
+    Variable("NO_COLOR", "", "", "any value: no colour"),
+    Variable("FORCE_COLOR", "", "", "any value: colour also without a terminal"),
+)
+
+# A bash command is the model's: it never needs the keys that reach the model itself.
+SECRET_VARIABLES = ("OPENCODE_API_KEY", "OPENCODE_GO_API_KEY", "OPENAI_API_KEY", "OPENCODE_AUTH_CONTENT", "EXA_API_KEY")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All that a session needs to know of the outside. Paths are absolute; times in seconds; costs in dollars."""
+
+    cwd: Path
+    home: Path
+    environ: Mapping[str, str] = field(default_factory=dict, repr=False)
+    directory: Path = Path()
+    model: str = "kimi-k2.6"
+    base_url: str = GO_URL
+    api_url: str = ""
+    system_prompt: tuple[str, ...] = ()
+    append_system_prompt: tuple[str, ...] = ()
+    tools: str = "all"
+    demo: bool = False
+    max_turns: int | None = None
+    max_cost: float | None = None
+    time_limit: float | None = None
+    show_thinking: bool = True
+    quiet_tools: bool = False
+    user_agent: str = ""
+    tries: int = 3
+    retry_seconds: float = 2.0
+    idle_seconds: float = 120.0
+    connect_seconds: float = 10.0
+    max_output: int = 0
+    bash_seconds: float = 0.0
+    mise: bool = True
+
+    @property
+    def endpoint(self) -> str:
+        """The URL that requests are posted to."""
+        return self.api_url or f"{self.base_url.rstrip('/')}/chat/completions"
+
+    @property
+    def models_url(self) -> str:
+        """The URL of the model list, beside the endpoint."""
+        return f"{self.endpoint.removesuffix('/chat/completions').rstrip('/')}/models"
+
+
+def resolve(
+    flags: Mapping[str, Any], environ: Mapping[str, str], cwd: Path, home: Path
+) -> tuple[Settings, tuple[str, ...]]:
+    """The settings of a run, and one warning a line for what was ignored.
+
+    Raises UsageError where a flag cannot be read; a bad variable falls back to its default with a warning.
+    """
+    directory = Path(environ.get("NANOCODE_DIR") or home / ".nanocode").expanduser()
+    saved, warnings = _settings_file(directory / "settings.json")
+    values: dict[str, Any] = {}
+    for row in VARIABLES:
+        if row.field and row.field != "directory":
+            values[row.field] = _variable(row, environ, saved, warnings)
+    values |= {name: _number(name, value) for name, value in flags.items() if name in _FLAG_FIELDS and value}
+    values["model"] = values["model"].removeprefix("opencode-go/")
+    known = {row.name for row in VARIABLES}
+    warnings += [f"unknown variable `{n}` is ignored" for n in environ if n.startswith("NANOCODE_") and n not in known]
+    settings = Settings(
+        cwd=cwd, home=home, environ=MappingProxyType(dict(environ)), directory=directory, **_prompts(values, cwd)
+    )
+    return settings, tuple(warnings)
+
+
+_FLAG_FIELDS = {flag.field for flag in FLAGS} & set(Settings.__dataclass_fields__)
+
+
+def _settings_file(path: Path) -> tuple[dict[str, Any], list[str]]:
+    try:
+        data = loads(path.read_bytes())
+    except FileNotFoundError:
+        return {}, []
+    except (OSError, ValueError) as error:
+        return {}, [f"`{path}` is ignored: {error}"]
+    if not isinstance(data, dict):
+        return {}, [f"`{path}` is ignored: it must hold one JSON object"]
+    fields = {row.field for row in VARIABLES if row.field}
+    return data, [f"unknown setting `{name}` in `{path}` is ignored" for name in data if name not in fields]
+
+
+def _variable(row: Variable, environ: Mapping[str, str], saved: Mapping[str, Any], warnings: list[str]) -> Any:
+    for source, value in ((row.name, environ.get(row.name)), (f"setting {row.field}", saved.get(row.field))):
+        if value is None or value == "":
+            continue
+        try:
+            return _parsed(row, value)
+        except ValueError as error:
+            warnings.append(f"`{source}` is ignored: {error}; using {row.default}")
+    return row.default
+
+
+_WORDS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+
+
+def _parsed(row: Variable, value: Any) -> Any:
+    if isinstance(row.default, bool):
+        if str(value).lower() not in _WORDS:
+            raise ValueError(f"`{value}` is neither 0 nor 1")
+        return _WORDS[str(value).lower()]
+    if isinstance(row.default, int | float):
+        return min(max(type(row.default)(value), type(row.default)(row.low)), type(row.default)(row.high))
+    return str(value)
+
+
+def _number(name: str, value: Any) -> Any:
+    kind = {"max_turns": int, "max_cost": float, "time_limit": float}.get(name)
+    if kind is None:
+        return tuple(value) if isinstance(value, list) else value
+    try:
+        number = kind(value)
+    except ValueError:
+        number = 0
+    if not number > 0:
+        raise UsageError(f"`--{name.replace('_', '-')}` must be a positive number, not `{value}`")
+    return number
+
+
+def _prompts(values: dict[str, Any], cwd: Path) -> dict[str, Any]:
+    for name in ("system_prompt", "append_system_prompt"):
+        values[name] = tuple(_text_or_file(text, cwd) for text in values.get(name, ()))
+    return values
+
+
+def _text_or_file(text: str, cwd: Path) -> str:
+    try:
+        path = cwd / Path(text).expanduser()
+        return path.read_text("utf-8", "replace") if path.is_file() else text
+    except (OSError, ValueError, RuntimeError):
+        # A prompt too long or too odd to be a file name is a prompt.
+        return text

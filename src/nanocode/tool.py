@@ -1,0 +1,123 @@
+"""What a tool is: a function whose signature is its JSON Schema; knows nothing of models or of who calls."""
+
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints, is_typeddict
+
+from nanocode.messages import Image
+from nanocode.settings import Settings
+
+
+@dataclass(slots=True)
+class Stamps:
+    """What read, write and edit last saw of each real path, so that edit can tell a foreign change."""
+
+    seen: dict[str, tuple[int, int, int]] = field(default_factory=dict)
+
+    def note(self, path: Path) -> None:
+        """Remember the file as it is now."""
+        self.seen[str(path.resolve())] = _stamp(path)
+
+    def changed(self, path: Path) -> bool:
+        """Whether the file differs from what was last noted; False for a file never noted."""
+        return self.seen.get(str(path.resolve()), _stamp(path)) != _stamp(path)
+
+
+def _stamp(path: Path) -> tuple[int, int, int]:
+    facts = path.stat()
+    return facts.st_ino, facts.st_size, facts.st_mtime_ns
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a running tool may use: settings, a way to show output as it comes, and the stop byte for threads."""
+
+    settings: Settings
+    output: Callable[[str], None]
+    stop: bytearray
+    stamps: Stamps
+    takes_images: bool = False
+
+    def path(self, text: str) -> Path:
+        """The absolute path a model means: `~` expands, one leading `@` is dropped, relative to the cwd."""
+        text = text.removeprefix("@")
+        if text == "~" or text.startswith("~/"):
+            return self.settings.home / text[2:]
+        return self.settings.cwd / text
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a tool gives back: text for the model, images, and `details` for a display (such as a diff)."""
+
+    text: str
+    images: tuple[Image, ...] = ()
+    details: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A declared tool. `parameters` is the JSON Schema of its arguments; `aliases` maps older spellings to names.
+
+    `reads` marks a tool that changes nothing: such calls run side by side.
+    """
+
+    name: str
+    description: str
+    parameters: Mapping[str, Any]
+    run: Callable[..., Awaitable[Result]]
+    reads: bool
+    aliases: Mapping[str, str]
+
+
+def tool(
+    *, reads: bool = False, aliases: Mapping[str, str] | None = None
+) -> Callable[[Callable[..., Awaitable[Result]]], Tool]:
+    """Declare `async def name(context, …) -> Result`; the docstring is what the model reads.
+
+    Each parameter is `Annotated[type, "description"]`, with an optional dict of further schema keywords;
+    one with a default is optional.
+    """
+
+    def declare(function: Callable[..., Awaitable[Result]]) -> Tool:
+        description = inspect.cleandoc(function.__doc__ or "")
+        name = function.__name__.rstrip("_")
+        return Tool(name, description, _parameters(function), function, reads, aliases or {})
+
+    return declare
+
+
+def _parameters(function: Callable[..., Any]) -> dict[str, Any]:
+    hints = get_type_hints(function, include_extras=True)
+    named = list(inspect.signature(function).parameters.values())[1:]
+    return _object(
+        {each.name: schema(hints[each.name]) for each in named}, [each.name for each in named if each.default is each.empty]
+    )
+
+
+def schema(hint: Any) -> dict[str, Any]:
+    """The JSON Schema of a type: str int float bool, Literal, list, TypedDict, `X | None`, Annotated."""
+    if get_origin(hint) is Annotated:
+        base, *notes = get_args(hint)
+        extra: dict[str, Any] = {}
+        for note in notes:
+            extra |= note if isinstance(note, dict) else {"description": note}
+        return schema(base) | extra
+    if get_origin(hint) in (Union, UnionType):
+        (inner,) = (each for each in get_args(hint) if each is not NoneType)
+        return schema(inner)
+    if get_origin(hint) is Literal:
+        return {"type": "string", "enum": list(get_args(hint))}
+    if get_origin(hint) is list:
+        return {"type": "array", "items": schema(get_args(hint)[0])}
+    if is_typeddict(hint):
+        fields = get_type_hints(hint, include_extras=True)
+        return _object({name: schema(inner) for name, inner in fields.items()}, [n for n in fields if n in hint.__required_keys__])
+    return {"type": {str: "string", int: "integer", float: "number", bool: "boolean"}[hint]}
+
+
+def _object(properties: dict[str, Any], required: list[str]) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}

@@ -1,0 +1,8 @@
+"""The tools, in the order the model sees them; a tool is one function in one file."""
+
+from nanocode.tool import Tool
+from nanocode.tools.bash import bash
+from nanocode.tools.read import read
+from nanocode.tools.write import write
+
+ALL: tuple[Tool, ...] = (read, write, bash)

@@ -1,0 +1,110 @@
+"""One command in its own process group, its output fed on as it comes; knows nothing of models or limits."""
+
+import asyncio
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+# After the command has ended a background child may hold the pipe: this much silence, or this long in all, is enough.
+_SILENCE_SECONDS, _DRAIN_SECONDS = 0.1, 1.0
+_GRACE_SECONDS = 0.5
+_READ = 1 << 16
+
+
+class Process:
+    """A started command; stdin is empty, stdout and stderr come together through `feed`. Close it in a `finally`.
+
+    asyncio's own subprocess waits until the pipe is closed, which a background child can put off for ever; so
+    the exit and the pipe are watched apart. Raises OSError when the command cannot be started.
+    """
+
+    def __init__(self, words: list[str], cwd: Path, environ: Mapping[str, str], feed: Callable[[bytes], None]) -> None:
+        self._feed = feed
+        self._loop = asyncio.get_running_loop()
+        self._ended: asyncio.Future[None] = self._loop.create_future()
+        self._source, sink = os.pipe()
+        self._popen: subprocess.Popen[bytes] | None = None
+        self._pidfd = -1
+        try:
+            self._popen = subprocess.Popen(
+                words, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, cwd=cwd, env=environ, start_new_session=True
+            )
+        finally:
+            os.close(sink)
+            if self._popen is None:
+                os.close(self._source)
+        os.set_blocking(self._source, False)
+        self._loop.add_reader(self._source, self._readable)
+        self._exited = self._watch(self._popen)
+        self._group = self._popen
+
+    def _watch(self, popen: subprocess.Popen[bytes]) -> "asyncio.Future[int]":
+        if not hasattr(os, "pidfd_open"):
+            return asyncio.ensure_future(asyncio.to_thread(popen.wait))
+        exited: asyncio.Future[int] = self._loop.create_future()
+        self._pidfd = os.pidfd_open(popen.pid)
+        self._loop.add_reader(self._pidfd, self._reap, exited)
+        return exited
+
+    def _reap(self, exited: "asyncio.Future[int]") -> None:
+        self._loop.remove_reader(self._pidfd)
+        os.close(self._pidfd)
+        self._pidfd = -1
+        code = self._group.wait()
+        if not exited.done():
+            exited.set_result(code)
+
+    async def wait(self) -> int:
+        """The exit code, negative for a signal, once the output has gone silent too."""
+        code = await asyncio.shield(self._exited)
+        await self._drain()
+        return code
+
+    async def stop(self) -> None:
+        """End the whole group: TERM, a moment, KILL."""
+        self._signal(signal.SIGTERM)
+        try:
+            await asyncio.wait({self._exited}, timeout=_GRACE_SECONDS)
+        finally:
+            self._signal(signal.SIGKILL)
+        await self._drain()
+
+    def close(self) -> None:
+        """Let go of the pipe; a command that still runs is killed with its group."""
+        if not self._exited.done():
+            self._signal(signal.SIGKILL)
+        if self._pidfd >= 0:
+            self._reap(self._exited)
+        if not self._ended.done():
+            self._finish()
+
+    def _signal(self, number: int) -> None:
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._group.pid, number)
+
+    async def _drain(self) -> None:
+        until = self._loop.time() + _DRAIN_SECONDS
+        while not self._ended.done() and self._loop.time() < until:
+            self._silent = True
+            await asyncio.wait({self._ended}, timeout=_SILENCE_SECONDS)
+            if self._silent:
+                return
+
+    def _readable(self) -> None:
+        try:
+            data = os.read(self._source, _READ)
+        except BlockingIOError:
+            return
+        self._silent = False
+        if data:
+            self._feed(data)
+        else:
+            self._finish()
+
+    def _finish(self) -> None:
+        self._loop.remove_reader(self._source)
+        os.close(self._source)
+        self._ended.set_result(None)
