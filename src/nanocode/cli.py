@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -192,10 +193,8 @@ def _talk(settings: Settings) -> int:
     from nanocode.ui.plain import PlainSink
     from nanocode.ui.sink import Output
 
-    try:
+    with suppress(ImportError):
         import readline  # noqa: F401 - gives `input` its line editing
-    except ImportError:
-        pass
     out = Output(sys.stdout, color=_color(settings, sys.stdout.isatty()))
     sink = PlainSink(out, out, live=True, thinking=settings.show_thinking, tools=not settings.quiet_tools)
     with asyncio.Runner() as runner:
@@ -222,7 +221,7 @@ def _tool(settings: Settings, words: list[str]) -> int:
     try:
         arguments(known[words[0]], text)
     except NanocodeError as error:
-        raise UsageError(str(error), f'such as: nanocode tool {words[0]} \'{{"…": …}}\'') from None
+        raise UsageError(str(error), f"such as: nanocode tool {words[0]} '{{\"…\": …}}'") from None
     box = Toolbox(tools.ALL, settings, lambda event: None, takes_images=False)
     answer = asyncio.run(box.call(Call("1", words[0], text)))
     sys.stdout.write(answer.text.rstrip("\n") + "\n")

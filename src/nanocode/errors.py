@@ -1,13 +1,13 @@
 """Every failure nanocode names, as one tree; knows nothing of what raised it.
 
-    NanocodeError            words for a person, and the way out as `hint`
-    ├── UsageError           bad flags, settings or missing key: exit 2
-    ├── LimitReached         turns, cost, time or a loop: exit 3
-    ├── ToolError            a failed tool call: words for the model
-    │   └── EditError        an edit that cannot be placed, with its reason class
-    └── ProviderError        the model server said no: exit 1
-        ├── TransientError   worth another try; after the last one: exit 75
-        └── ContextOverflow  the request is larger than the model's window
+NanocodeError            words for a person, and the way out as `hint`
+├── UsageError           bad flags, settings or missing key: exit 2
+├── LimitReached         turns, cost, time or a loop: exit 3
+├── ToolError            a failed tool call: words for the model
+│   └── EditError        an edit that cannot be placed, with its reason class
+└── ProviderError        the model server said no: exit 1
+    ├── TransientError   worth another try; after the last one: exit 75
+    └── ContextOverflow  the request is larger than the model's window
 """
 
 

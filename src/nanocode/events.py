@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
 from nanocode.jsontext import dumps, loads
-from nanocode.messages import Assistant, Message, Usage, from_json, to_json
+from nanocode.messages import Message, Usage, from_json, to_json
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,7 +49,9 @@ class Session:
         key = auth.Key("demo", "the demo model") if self._demo else auth.find(settings)
         model = catalog.model(settings, settings.model)
         if settings.max_cost is not None and model.prices is None:
-            raise UsageError(f"`--max-cost` needs a price, and none is known for `{model.id}`", "use --max-turns instead")
+            raise UsageError(
+                f"`--max-cost` needs a price, and none is known for `{model.id}`", "use --max-turns instead"
+            )
         chosen = select(tools.ALL, settings.tools)
         self.toolbox = Toolbox(chosen, settings, self._emit, takes_images=model.takes_images)
         self.inbox = Inbox(self._emit)
@@ -57,7 +59,9 @@ class Session:
         prompt = system_prompt(settings, date.today())
         self.agent = Agent(self.client, model, prompt, self.toolbox, self.inbox, settings, self._emit)
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         await self.client.aclose()
         await self._close_demo()
 
@@ -85,6 +89,6 @@ class Session:
         return True
 
     def switch(self, id: str) -> None:
-        """Use the model `id` from the next request on. Raises UsageError when the endpoint does not serve it by chat."""
+        """Use the model `id` from the next request on. Raises UsageError when it is not served by chat."""
         self.agent.model = catalog.model(self.settings, id.removeprefix("opencode-go/"))
         self.toolbox.takes_images = self.agent.model.takes_images

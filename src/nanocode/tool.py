@@ -62,7 +62,8 @@ class Result:
 class Tool:
     """A declared tool. `parameters` is the JSON Schema of its arguments; `aliases` maps older spellings to names.
 
-    `reads` marks a tool that changes nothing: such calls run side by side.
+    `reads` marks a tool that changes nothing: such calls run side by side. `prepare` brings other shapes of the
+    arguments into the declared one before they are checked.
     """
 
     name: str
@@ -71,10 +72,14 @@ class Tool:
     run: Callable[..., Awaitable[Result]]
     reads: bool
     aliases: Mapping[str, str]
+    prepare: Callable[[dict[str, Any]], dict[str, Any]]
 
 
 def tool(
-    *, reads: bool = False, aliases: Mapping[str, str] | None = None
+    *,
+    reads: bool = False,
+    aliases: Mapping[str, str] | None = None,
+    prepare: Callable[[dict[str, Any]], dict[str, Any]] = dict,
 ) -> Callable[[Callable[..., Awaitable[Result]]], Tool]:
     """Declare `async def name(context, …) -> Result`; the docstring is what the model reads.
 
@@ -85,7 +90,7 @@ def tool(
     def declare(function: Callable[..., Awaitable[Result]]) -> Tool:
         description = inspect.cleandoc(function.__doc__ or "")
         name = function.__name__.rstrip("_")
-        return Tool(name, description, _parameters(function), function, reads, aliases or {})
+        return Tool(name, description, _parameters(function), function, reads, aliases or {}, prepare)
 
     return declare
 
@@ -94,7 +99,8 @@ def _parameters(function: Callable[..., Any]) -> dict[str, Any]:
     hints = get_type_hints(function, include_extras=True)
     named = list(inspect.signature(function).parameters.values())[1:]
     return _object(
-        {each.name: schema(hints[each.name]) for each in named}, [each.name for each in named if each.default is each.empty]
+        {each.name: schema(hints[each.name]) for each in named},
+        [each.name for each in named if each.default is each.empty],
     )
 
 
@@ -115,7 +121,9 @@ def schema(hint: Any) -> dict[str, Any]:
         return {"type": "array", "items": schema(get_args(hint)[0])}
     if is_typeddict(hint):
         fields = get_type_hints(hint, include_extras=True)
-        return _object({name: schema(inner) for name, inner in fields.items()}, [n for n in fields if n in hint.__required_keys__])
+        return _object(
+            {name: schema(inner) for name, inner in fields.items()}, [n for n in fields if n in hint.__required_keys__]
+        )
     return {"type": {str: "string", int: "integer", float: "number", bool: "boolean"}[hint]}
 
 

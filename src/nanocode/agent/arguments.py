@@ -20,7 +20,7 @@ def arguments(tool: Tool, text: str) -> dict[str, Any]:
     data = {tool.aliases.get(name, name): value for name, value in data.items()} | {
         name: value for name, value in data.items() if name in tool.parameters["properties"]
     }
-    return _object(data, tool.parameters, "")
+    return _object(tool.prepare(data), tool.parameters, "")
 
 
 def parsed(text: str) -> Any:
@@ -90,7 +90,14 @@ def _fits(value: Any, kind: str) -> bool:
 def _kind(value: Any) -> str:
     if value is None:
         return "null"
-    names = {bool: "a boolean", int: "an integer", float: "a number", str: "a string", list: "a list", dict: "an object"}
+    names = {
+        bool: "a boolean",
+        int: "an integer",
+        float: "a number",
+        str: "a string",
+        list: "a list",
+        dict: "an object",
+    }
     return names.get(type(value), type(value).__name__)
 
 

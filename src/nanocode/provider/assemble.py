@@ -101,16 +101,16 @@ class Assembly:
             yield CallStarted(slot.name)
 
     def _slot(self, delta: CallDelta) -> _Slot:
-        if delta.index is not None:
-            slot = self._by_index.get(delta.index)
+        if delta.position is not None:
+            slot = self._by_index.get(delta.position)
         else:
             slot = next((each for each in self._slots if delta.id and each.id == delta.id), None)
             slot = slot or (self._slots[-1] if self._slots else None)
         if slot is None or _begins_another(slot, delta):
             slot = _Slot()
             self._slots.append(slot)
-        if delta.index is not None:
-            self._by_index[delta.index] = slot
+        if delta.position is not None:
+            self._by_index[delta.position] = slot
         return slot
 
     def events_at_end(self) -> list[Event]:
@@ -154,7 +154,7 @@ def _begins_another(slot: _Slot, delta: CallDelta) -> bool:
     """Whether a delta that names this slot's index (or none) is in truth the start of the next call."""
     if delta.id and slot.id and delta.id != slot.id:
         # A server that makes a new id for each piece is still writing the same call.
-        return bool(delta.name) or delta.index is None or slot.complete()
+        return bool(delta.name) or delta.position is None or slot.complete()
     if delta.name and slot.name:
         # Ollama numbers every parallel call 0; others repeat the name with each piece.
         return delta.name != slot.name or (delta.arguments.lstrip().startswith("{") and slot.complete())

@@ -48,7 +48,12 @@ def _from_opencode(settings: Settings) -> Key | None:
     named = {str(name).rstrip("/"): entry for name, entry in entries.items()}
     for name in ("opencode-go", "opencode"):
         entry = named.get(name)
-        if isinstance(entry, dict) and entry.get("type") == "api" and isinstance(entry.get("key"), str) and entry["key"]:
+        if (
+            isinstance(entry, dict)
+            and entry.get("type") == "api"
+            and isinstance(entry.get("key"), str)
+            and entry["key"]
+        ):
             return Key(entry["key"].strip(), f"{source} ({name})")
     return None
 

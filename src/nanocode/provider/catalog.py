@@ -53,7 +53,13 @@ _KNOWN: dict[str, tuple[int, int, tuple[float, float, float] | None, bool]] = {
     "mimo-v2.5": (1_000_000, 128_000, (0.14, 0.28, 0.0028), False),
 }
 # OpenCode serves these families by protocols other than chat completions.
-_OTHER_PROTOCOLS = {"minimax": "/messages", "qwen": "/messages", "grok": "/responses", "gpt": "/responses", "muse": "/responses"}
+_OTHER_PROTOCOLS = {
+    "minimax": "/messages",
+    "qwen": "/messages",
+    "grok": "/responses",
+    "gpt": "/responses",
+    "muse": "/responses",
+}
 
 
 def is_opencode(url: str) -> bool:
@@ -98,6 +104,8 @@ def _cached(settings: Settings, id: str) -> Model | None:
 
 def _from_models_dev(id: str, entry: Mapping[str, Any]) -> Model:
     limit, cost = entry.get("limit") or {}, entry.get("cost")
-    prices = (float(cost["input"]), float(cost["output"]), float(cost.get("cache_read", cost["input"]))) if cost else None
+    prices = (
+        (float(cost["input"]), float(cost["output"]), float(cost.get("cache_read", cost["input"]))) if cost else None
+    )
     images = "image" in ((entry.get("modalities") or {}).get("input") or ())
     return Model(id, int(limit.get("context") or WINDOW), min(int(limit.get("output") or 0), OUTPUT), prices, images)

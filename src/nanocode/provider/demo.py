@@ -61,7 +61,9 @@ STEPS = (
         lambda found, result: _named(result),
     ),
     Step(
-        _pattern(r"\b(?:replace|change)\s+[`'\"](?P<old>.+?)[`'\"]\s+(?:with|by|to|into)\s+[`'\"](?P<new>.*?)[`'\"]\s+in\s+PATH"),
+        _pattern(
+            r"\b(?:replace|change)\s+[`'\"](?P<old>.+?)[`'\"]\s+(?:with|by|to|into)\s+[`'\"](?P<new>.*?)[`'\"]\s+in\s+PATH"
+        ),
         "edit",
         lambda found: {"path": found["path"], "edits": [{"oldText": found["old"], "newText": found["new"]}]},
         lambda found, result: f"I changed `{found['path']}`:\n\n{_quoted(result)}",
@@ -107,7 +109,8 @@ def reply(messages: list[dict[str, Any]], tools: list[str]) -> Iterator[dict[str
     asked = max((i for i, each in enumerate(messages) if each.get("role") == "user"), default=-1)
     text = str(messages[asked].get("content")) if asked >= 0 else ""
     results = [str(each.get("content")) for each in messages[asked + 1 :] if each.get("role") == "tool"]
-    steps = [found for part in re.split(r"(?:,\s*|\s+)then\s+|\n", text) if (found := _step(part, tools))]
+    parts = re.split(r"(?:,\s*|\s+)then\s+|\n", text)
+    steps = [each for part in parts if (each := _step(part, tools))]
     if not steps:
         yield from _pieces("content", HELP)
     elif len(results) < len(steps):
@@ -121,8 +124,8 @@ def reply(messages: list[dict[str, Any]], tools: list[str]) -> Iterator[dict[str
 
 def _step(text: str, tools: list[str]) -> tuple[Step, dict[str, str]] | None:
     for step in STEPS:
-        if step.tool in tools and (found := step.words.search(text)):
-            return step, {name: value or "" for name, value in found.groupdict().items()}
+        if step.tool in tools and (match := step.words.search(text)):
+            return step, {name: value or "" for name, value in match.groupdict().items()}
     return None
 
 
@@ -182,7 +185,9 @@ async def _stream(writer: asyncio.StreamWriter, request: dict[str, Any]) -> None
         await asyncio.sleep(_PACE_SECONDS)
     _event(writer, {"choices": [{"index": 0, "delta": {}, "finish_reason": finish}]})
     used = len(dumps(request)) // 4
-    _event(writer, {"choices": [], "usage": {"prompt_tokens": used, "completion_tokens": 20, "total_tokens": used + 20}})
+    _event(
+        writer, {"choices": [], "usage": {"prompt_tokens": used, "completion_tokens": 20, "total_tokens": used + 20}}
+    )
     _chunk(writer, b"data: [DONE]\n\n")
     writer.write(b"0\r\n\r\n")
 

@@ -23,8 +23,11 @@ _ACCOUNT = re.compile(
     r"|payment required",
     re.IGNORECASE,
 )
-_NO_MODEL = re.compile(r"model.{0,80}(not found|not supported|does not exist|unknown|unavailable|not available)"
-                       r"|(unknown|invalid|unsupported|no such) model|model_not_found|ModelError", re.IGNORECASE | re.DOTALL)
+_NO_MODEL = re.compile(
+    r"model.{0,80}(not found|not supported|does not exist|unknown|unavailable|not available)"
+    r"|(unknown|invalid|unsupported|no such) model|model_not_found|ModelError",
+    re.IGNORECASE | re.DOTALL,
+)
 
 
 class ModelMissing(ProviderError):
@@ -61,7 +64,14 @@ def in_band(where: str, error: Any) -> ProviderError:
         return ProviderError(message, "this is a limit of the account: wait for its reset, or use another key or model")
     if _OVERFLOW.search(raw):
         return ContextOverflow(message, "start afresh, or set a model with a larger window by --model")
-    if isinstance(code, int | str) and str(code) in ("400", "401", "403", "404", "invalid_request_error", "content_filter"):
+    if isinstance(code, int | str) and str(code) in (
+        "400",
+        "401",
+        "403",
+        "404",
+        "invalid_request_error",
+        "content_filter",
+    ):
         return ProviderError(message)
     return TransientError(message)
 
@@ -83,7 +93,8 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
             return None
         if re.fullmatch(r"[0-9.]+", value):
             return float(value)
-        return max(0.0, parsedate_to_datetime(value).timestamp() - now)
+        until: float = parsedate_to_datetime(value).timestamp()
+        return max(0.0, until - now)
     except ValueError:
         return None
 
@@ -99,7 +110,9 @@ def server_words(body: bytes) -> str:
     try:
         return _words_of(loads(body))
     except ValueError:
-        text = re.sub(r"<(script|style).*?</\1>|<[^>]+>", " ", body[:20_000].decode("utf-8", "replace"), flags=re.S | re.I)
+        text = re.sub(
+            r"<(script|style).*?</\1>|<[^>]+>", " ", body[:20_000].decode("utf-8", "replace"), flags=re.S | re.I
+        )
         return _shortened(text)
 
 

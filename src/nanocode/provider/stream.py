@@ -32,9 +32,7 @@ class ChatStream:
         if self._plain is not None:
             return self._collect(self._plain, data)
         return [
-            found
-            for name, payload in self._decoder.feed(data)
-            if (found := self._delta(name, payload)) is not NOTHING
+            found for name, payload in self._decoder.feed(data) if (found := self._delta(name, payload)) is not NOTHING
         ]
 
     def close(self) -> list[Delta]:
@@ -66,7 +64,9 @@ class ChatStream:
     def _whole(self, body: bytes) -> Delta:
         if body.startswith(b"<"):
             words = server_words(body)
-            raise ProviderError(f"`{self._where}` answered with a web page: {words}", "check OPENAI_BASE_URL and the proxy")
+            raise ProviderError(
+                f"`{self._where}` answered with a web page: {words}", "check OPENAI_BASE_URL and the proxy"
+            )
         self.done = True
         return self._delta("message", body)
 

@@ -11,9 +11,9 @@ from nanocode.tool import Tool
 
 
 class CallDelta(NamedTuple):
-    """A piece of one tool call; an absent part is None (index) or empty."""
+    """A piece of one tool call; an absent part is None (position) or empty."""
 
-    index: int | None
+    position: int | None
     id: str
     name: str
     arguments: str

@@ -5,7 +5,7 @@ import os
 import shutil
 import signal
 from codecs import getincrementaldecoder
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated
 
 from nanocode.errors import ToolError
@@ -33,7 +33,7 @@ async def bash(
     capture, screen = Capture(), _Screen(context.output)
     seconds = timeout or settings.bash_seconds or None
     try:
-        code = await _run(_words(command, settings), settings, lambda data: (capture.feed(data), screen.feed(data)), seconds)
+        code = await _run(_words(command, settings), settings, (capture.feed, screen.feed), seconds)
     finally:
         capture.close()
         screen.close()
@@ -45,10 +45,10 @@ async def bash(
 
 
 async def _run(
-    words: list[str], settings: Settings, feed: Callable[[bytes], object], seconds: float | None
+    words: list[str], settings: Settings, feeds: Sequence[Callable[[bytes], None]], seconds: float | None
 ) -> int | None:
     environ = {name: value for name, value in settings.environ.items() if name not in SECRET_VARIABLES}
-    process = Process(words, settings.cwd, environ, feed)
+    process = Process(words, settings.cwd, environ, feeds)
     try:
         async with asyncio.timeout(seconds):
             return await process.wait()

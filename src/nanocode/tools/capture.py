@@ -41,7 +41,7 @@ class Capture:
             self._file.close()
 
     def text(self) -> str:
-        """The end of the output, cleaned: colours gone, progress bars at their last state, and a notice of what is cut."""
+        """The end of the output, without colours, progress bars at their last state, and a notice of what is cut."""
         lines = clean(b"".join(self._parts)).decode("utf-8", "replace").split("\n")
         if lines[-1] == "":
             lines.pop()

@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,14 +15,16 @@ _READ = 1 << 16
 
 
 class Process:
-    """A started command; stdin is empty, stdout and stderr come together through `feed`. Close it in a `finally`.
+    """A started command; stdin is empty, stdout and stderr come together through `feeds`. Close it in a `finally`.
 
     asyncio's own subprocess waits until the pipe is closed, which a background child can put off for ever; so
     the exit and the pipe are watched apart. Raises OSError when the command cannot be started.
     """
 
-    def __init__(self, words: list[str], cwd: Path, environ: Mapping[str, str], feed: Callable[[bytes], None]) -> None:
-        self._feed = feed
+    def __init__(
+        self, words: list[str], cwd: Path, environ: Mapping[str, str], feeds: Sequence[Callable[[bytes], None]]
+    ) -> None:
+        self._feeds = feeds
         self._loop = asyncio.get_running_loop()
         self._ended: asyncio.Future[None] = self._loop.create_future()
         self._source, sink = os.pipe()
@@ -100,7 +102,8 @@ class Process:
             return
         self._silent = False
         if data:
-            self._feed(data)
+            for feed in self._feeds:
+                feed(data)
         else:
             self._finish()
 

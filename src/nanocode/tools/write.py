@@ -30,4 +30,5 @@ def _write(context: Context, name: str, content: str) -> Result:
     atomic.replace(path, data)
     context.stamps.note(path)
     lines = len(data.splitlines())
-    return Result(f"{'overwrote' if existed else 'wrote new file'} `{name}` ({plural(lines, 'line')}, {size(len(data))})")
+    verb = "overwrote" if existed else "wrote new file"
+    return Result(f"{verb} `{name}` ({plural(lines, 'line')}, {size(len(data))})")

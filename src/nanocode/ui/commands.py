@@ -72,7 +72,7 @@ COMMANDS = (
 
 
 def find(line: str) -> tuple[Command, str] | None:
-    """The command of a line and its argument, None for a line that is a prompt. Raises UsageError for an unknown one."""
+    """The command of a line and its argument, None for a prompt. Raises UsageError for an unknown command."""
     name, _, argument = line.strip().partition(" ")
     for command in COMMANDS:
         if name in command.names and (name.startswith("/") or not argument):

@@ -1,0 +1,99 @@
+"""The edit tool: exact replacements in one file, all or none; knows nothing of how places are found."""
+
+import asyncio
+import os
+import stat
+from pathlib import Path
+from typing import Annotated, Any, TypedDict
+
+from nanocode.errors import EditError, ToolError
+from nanocode.hot import apply_edits, diff_edits, plan_edits
+from nanocode.jsontext import loads, mend
+from nanocode.tool import Context, Result, tool
+from nanocode.tools import atomic
+from nanocode.tools.output import plural
+
+_SPELLINGS = {
+    "old": "oldText",
+    "old_text": "oldText",
+    "old_string": "oldText",
+    "oldString": "oldText",
+    "new": "newText",
+    "new_text": "newText",
+    "new_string": "newText",
+    "newString": "newText",
+}
+
+
+class Edit(TypedDict):
+    """One replacement."""
+
+    oldText: Annotated[str, "text as it is in the file now; it must occur exactly once"]
+    newText: Annotated[str, "text to put in its place"]
+
+
+def _one_shape(arguments: dict[str, Any]) -> dict[str, Any]:
+    """A single edit given beside `path`, `edits` as JSON text, and older names become the declared shape."""
+    named = {_SPELLINGS.get(name, name): value for name, value in arguments.items()}
+    edits = named.get("edits")
+    if isinstance(edits, str):
+        try:
+            edits = loads(edits)
+        except ValueError:
+            return named
+    if edits is None and "oldText" in named:
+        edits = {name: named.pop(name) for name in ("oldText", "newText") if name in named}
+    if isinstance(edits, dict):
+        edits = [edits]
+    if isinstance(edits, list):
+        named["edits"] = [
+            {_SPELLINGS.get(name, name): value for name, value in each.items()} if isinstance(each, dict) else each
+            for each in edits
+        ]
+    return named
+
+
+@tool(aliases={"file_path": "path", "filePath": "path", "file": "path"}, prepare=_one_shape)
+async def edit(
+    context: Context,
+    path: Annotated[str, "file to edit, relative to the working folder or absolute"],
+    edits: Annotated[list[Edit], "replacements; all are matched against the file as it is now"],
+) -> Result:
+    """Replace exact pieces of one file, all of them or none. Each `oldText` must be unique and must not overlap another.
+    Give several changes to a file in one call. The answer is the diff that was written.
+    """
+    return await asyncio.to_thread(_edit, context, path, edits)
+
+
+def _edit(context: Context, name: str, edits: list[Edit]) -> Result:
+    path = context.path(name)
+    before = _checked(context, path, name)
+    data = path.read_bytes()
+    try:
+        splices = plan_edits(data, [(mend(each["oldText"]), mend(each["newText"])) for each in edits])
+    except EditError as error:
+        raise ToolError(f"`{name}` is unchanged: {error}") from None
+    if _facts(path.stat()) != before:
+        raise ToolError(f"`{name}` was changed by someone else just now; nothing was written, read it again")
+    atomic.replace(path, apply_edits(data, splices))
+    context.stamps.note(path)
+    diff = diff_edits(data, splices, name)
+    loose = sorted({splice.level for splice in splices} - {"exact"})
+    how = f"; matched ignoring {' and '.join(loose)}" if loose else ""
+    return Result(f"edited `{name}` ({plural(len(splices), 'replacement')}{how})\n{diff}", details=diff)
+
+
+def _checked(context: Context, path: Path, name: str) -> tuple[int, int, int]:
+    try:
+        facts = path.stat()
+    except FileNotFoundError:
+        raise ToolError(f"`{name}` does not exist; use write to create it") from None
+    if not stat.S_ISREG(facts.st_mode):
+        raise ToolError(f"`{name}` is not a regular file")
+    if context.stamps.changed(path):
+        raise ToolError(f"`{name}` changed on disk since it was last read or written here; read it again first")
+    return _facts(facts)
+
+
+def _facts(facts: os.stat_result) -> tuple[int, int, int]:
+    return facts.st_ino, facts.st_size, facts.st_mtime_ns

@@ -1,0 +1,32 @@
+"""The ls tool: one folder's entries, folders first; knows nothing of ignore rules."""
+
+import asyncio
+import os
+from typing import Annotated
+
+from nanocode.errors import ToolError
+from nanocode.tool import Context, Result, tool
+from nanocode.tools.output import plural
+from nanocode.tools.tree import root, shown
+
+
+@tool(reads=True, aliases={"dir": "path", "directory": "path"})
+async def ls(
+    context: Context,
+    path: Annotated[str | None, "folder to list; the working folder by default"] = None,
+    limit: Annotated[int, "entries at most", {"minimum": 1}] = 500,
+) -> Result:
+    """List a folder, dotfiles too: folders first, each with a `/` at its end."""
+    return Result(await asyncio.to_thread(_ls, context, path, limit))
+
+
+def _ls(context: Context, name: str | None, limit: int) -> str:
+    folder, _ = root(context, name)
+    if not folder.is_dir():
+        raise ToolError(f"`{name}` is not a folder; read shows a file")
+    with os.scandir(os.fsencode(folder)) as entries:
+        found = sorted((not entry.is_dir(), entry.name) for entry in entries)
+    lines = [shown(entry, "file" if is_file else "dir") for is_file, entry in found[:limit]]
+    if len(found) > limit:
+        lines.append(f"[{limit} of {plural(len(found), 'entry', 'entries')} shown. Use limit={len(found)} for all.]")
+    return "\n".join(lines) or "[the folder is empty]"

@@ -1,0 +1,59 @@
+"""Where the file tools look and how they name what they find; knows nothing of patterns."""
+
+import os
+import shutil
+import subprocess
+from functools import lru_cache
+from pathlib import Path
+
+from nanocode.errors import ToolError
+from nanocode.settings import Settings
+from nanocode.tool import Context
+
+
+def root(context: Context, path: str | None) -> tuple[Path, str]:
+    """The folder or file to look in, and the prefix that makes a found path usable in the next call."""
+    name = (path or ".").removeprefix("@")
+    found = context.path(name)
+    if not found.exists():
+        raise ToolError(f"`{name}` does not exist{_nearest(found)}")
+    prefix = "" if name in (".", "./", "") else os.path.join(name.removeprefix("./"), "")
+    return found, prefix
+
+
+def shown(path: bytes, kind: str = "file") -> str:
+    """A path for the model: what is not UTF-8 replaced, line ends escaped, a folder with its `/`."""
+    text = path.decode("utf-8", "replace").replace("\n", "\\n").replace("\r", "\\r")
+    return text + "/" if kind == "dir" else text
+
+
+def excludes(settings: Settings) -> str | None:
+    """The file that git's `core.excludesFile` names, asked of git once a folder; None when there is none."""
+    environ = settings.environ
+    base = environ.get("XDG_CONFIG_HOME") or str(settings.home / ".config")
+    configured = _configured(str(settings.cwd), environ.get("PATH", os.defpath), str(settings.home))
+    path = configured or os.path.join(base, "git", "ignore")
+    return path if os.path.isfile(path) else None
+
+
+@lru_cache(maxsize=64)
+def _configured(cwd: str, path: str, home: str) -> str:
+    git = shutil.which("git", path=path)
+    if git is None:
+        return ""
+    asked = [git, "config", "--type=path", "--get", "core.excludesFile"]
+    try:
+        answer = subprocess.run(asked, cwd=cwd, env={"PATH": path, "HOME": home}, capture_output=True, timeout=5)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return os.fsdecode(answer.stdout.rstrip(b"\n"))
+
+
+def _nearest(path: Path) -> str:
+    parent = path.parent
+    if not parent.is_dir():
+        return f", nor does its folder `{parent}`"
+    from difflib import get_close_matches
+
+    near = get_close_matches(path.name, os.listdir(parent), n=3)
+    return f"; near it there is {', '.join(f'`{name}`' for name in near)}" if near else ""
