@@ -3,10 +3,11 @@
 from typing import Any
 
 from nanocode.errors import ProviderError, TransientError
-from nanocode.hot import SseDecoder
+from nanocode.hot import SseDecoder, fuse
+from nanocode.hot.deltas import ARGUMENTS, TEXT
 from nanocode.jsontext import loads
 from nanocode.provider.failures import in_band, server_words
-from nanocode.provider.wire import NOTHING, Delta, delta
+from nanocode.provider.wire import NOTHING, CallDelta, Delta, delta
 
 _BLANK = b"\xef\xbb\xbf \t\r\n"
 _PLAIN_LIMIT = 64 << 20
@@ -31,9 +32,7 @@ class ChatStream:
             data = self._begin(data)
         if self._plain is not None:
             return self._collect(self._plain, data)
-        return [
-            found for name, payload in self._decoder.feed(data) if (found := self._delta(name, payload)) is not NOTHING
-        ]
+        return [found for piece in fuse(self._decoder.feed(data)) if (found := self._meaning(piece)) is not NOTHING]
 
     def close(self) -> list[Delta]:
         """The deltas of what was still held back at the end of the body."""
@@ -69,6 +68,14 @@ class ChatStream:
             )
         self.done = True
         return self._delta("message", body)
+
+    def _meaning(self, piece: tuple[str, bytes] | tuple[int, int, str]) -> Delta:
+        if len(piece) == 2:
+            return self._delta(*piece)
+        kind, position, text = piece
+        if kind == ARGUMENTS:
+            return Delta(calls=(CallDelta(position, "", "", text),))
+        return Delta(text=text) if kind == TEXT else Delta(reasoning=text)
 
     def _delta(self, name: str, payload: bytes) -> Delta:
         if not payload or payload.strip() == b"[DONE]":

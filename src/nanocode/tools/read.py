@@ -6,6 +6,7 @@ import os
 import stat
 import sys
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 from typing import Annotated, BinaryIO
 
@@ -166,7 +167,5 @@ def _taken(lines: Lines, count: int) -> Iterator[str]:
 def _utf16(path: Path, name: str, first: int, limit: int | None) -> str:
     if path.stat().st_size > _DECODED_LIMIT:
         raise ToolError(f"`{name}` is UTF-16 and larger than {size(_DECODED_LIMIT)}; convert it with iconv first")
-    from io import BytesIO
-
     text = path.read_bytes().decode("utf-16", "replace").encode("utf-8", "replace")
     return _window(Lines(BytesIO(text), bytearray(1)), name, first, limit) + "\n[Shown from UTF-16.]"

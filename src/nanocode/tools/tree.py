@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
 
@@ -53,7 +54,5 @@ def _nearest(path: Path) -> str:
     parent = path.parent
     if not parent.is_dir():
         return f", nor does its folder `{parent}`"
-    from difflib import get_close_matches
-
     near = get_close_matches(path.name, os.listdir(parent), n=3)
     return f"; near it there is {', '.join(f'`{name}`' for name in near)}" if near else ""

@@ -1,0 +1,209 @@
+"""Lists a tree the way git sees it, in path order; knows nothing of what is in the files.
+
+The Python reference: every folder is read once, entry kinds come from the listing and not from a stat, and files of
+rules are noticed in the listing and never probed for.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import Literal, NamedTuple
+
+from nanocode.hot.globs import Glob
+from nanocode.hot.ignore import FILES, REPOSITORY, Scope, Shelf, above
+
+Kinds = Literal["all", "files", "dirs"]
+
+_KINDS = {"all": ("file", "dir", "link", "other"), "files": ("file",), "dirs": ("dir",)}
+_RULES = frozenset((REPOSITORY, *FILES))
+_by_name = attrgetter("name")
+
+
+class Entry(NamedTuple):
+    """One thing found: its path relative to the root, `/` between the names, and "file", "dir", "link" or "other"."""
+
+    path: bytes
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """What a walk found, and what it left out."""
+
+    entries: list[Entry]
+    ignored: int
+    unreadable: list[tuple[bytes, str]]
+    truncated: bool
+    stopped: bool
+
+
+def walk(
+    root: str | bytes,
+    *,
+    globs: Sequence[str] = (),
+    hidden: bool = False,
+    no_ignore: bool = False,
+    max_depth: int | None = None,
+    limit: int | None = None,
+    kinds: Kinds = "all",
+    sort: bool = True,
+    excludes: str | None = None,
+    stop: bytearray | None = None,
+) -> Walk:
+    """List what is below `root`, a folder or a symbolic link to one; links are listed and never followed.
+
+    `entries` are in path order when `sort` is set: by the bytes of the names, component by component, a folder before
+    its content. Otherwise a folder still comes before its content, and the rest is the file system's order.
+
+    - `.git` of any kind is never listed. Names that start with a dot are not, and not descended, unless `hidden`.
+    - Ignore rules as in `ignore.py`, those above `root` included (`above`), unless `no_ignore`. `excludes` is the path
+      of the file core.excludesFile names. `ignored` counts the entries left out, a folder as one with all it holds;
+      entries left out as hidden or by `globs` are not in it.
+    - `globs` (see `Glob`): without any that lacks a leading `!`, all entries pass; else those that one matches. A
+      leading `!` takes entries out, and a folder with all its content. The last glob that matches an entry decides. A
+      folder that passes nothing itself is still descended. Globs bring back neither ignored nor hidden entries.
+    - `kinds`: "files" gives kind "file" alone, "dirs" kind "dir" alone. Devices, sockets and FIFOs are "other".
+    - `max_depth`: 1 gives the entries of `root` itself, 0 nothing; None has no bound.
+    - `limit`: at most that many entries, the first ones of the order asked for; `truncated` says that there is at
+      least one more. `ignored` and `unreadable` then cover only what was read until then.
+    - `stop`: one byte that another thread may set; the walk looks at it before each folder, then returns what it has
+      with `stopped`.
+    - `unreadable`: folders and files of rules that could not be read, as (path relative to `root`, the system's words
+      in lower case); a file of rules above `root` has a path that starts with `../`, excludes its own path.
+
+    Raises FileNotFoundError, NotADirectoryError or PermissionError when `root` itself cannot be listed, ValueError on
+    a `kinds` that is none. Without recursion; O(entries) time beside the sort of each folder.
+    """
+    if kinds not in _KINDS:
+        raise ValueError(f"`kinds` is `{kinds}`; use one of {', '.join(f'`{kind}`' for kind in _KINDS)}")
+    choice = _Choice(globs, _KINDS[kinds], hidden, max_depth, sort)
+    return _Tree(os.fsencode(root), choice, None if no_ignore else os.fsencode(excludes or b"")).walk(limit, stop)
+
+
+class _Choice:
+    """What the caller wants to see."""
+
+    __slots__ = ("_globs", "_unmatched", "hidden", "kinds", "max_depth", "sort")
+
+    def __init__(
+        self, globs: Sequence[str], kinds: tuple[str, ...], hidden: bool, max_depth: int | None, sort: bool
+    ) -> None:
+        self._globs = [(Glob(glob.removeprefix("!")), not glob.startswith("!")) for glob in reversed(globs)]
+        self._unmatched = None if any(wanted for _, wanted in self._globs) else True
+        self.kinds = kinds
+        self.hidden = hidden
+        self.max_depth = max_depth
+        self.sort = sort
+
+    def verdict(self, path: bytes, folder: bool) -> bool | None:
+        """True when the globs let `path` pass, False when one takes it out, None when it lacks one that wants it."""
+        for glob, wanted in self._globs:
+            if (folder or not glob.folders_only) and glob.matches(path):
+                return wanted
+        return self._unmatched
+
+
+@dataclass(slots=True)
+class _Folder:
+    """A folder whose content is being given out."""
+
+    prefix: bytes
+    depth: int
+    scope: Scope
+    entries: list[Entry]
+    descents: Iterator[tuple[int, bytes]]  # how many of the entries come before the content of which subfolder
+    given: int = 0
+
+
+class _Tree:
+    """One walk in progress."""
+
+    __slots__ = ("_base", "_choice", "_excludes", "_ignored", "_shelf", "_top", "_unreadable")
+
+    def __init__(self, top: bytes, choice: _Choice, excludes: bytes | None) -> None:
+        self._top = top
+        self._base = top if top.endswith(b"/") else top + b"/"
+        self._choice = choice
+        self._excludes = excludes
+        self._shelf = None if excludes is None else Shelf(excludes, self._report)
+        self._ignored = 0
+        self._unreadable: list[tuple[bytes, str]] = []
+
+    def walk(self, limit: int | None, stop: bytearray | None) -> Walk:
+        listing = _listing(self._top, self._choice.sort)
+        scope = above(os.path.realpath(self._top), self._shelf) if self._shelf else Scope()
+        found: list[Entry] = []
+        open_folders = [self._folder(b"", 1, scope, listing)]
+        truncated = stopped = False
+        while open_folders and not truncated and not stopped:
+            folder = open_folders[-1]
+            upto, name = next(folder.descents, (len(folder.entries), b""))
+            found += folder.entries[folder.given : upto]
+            folder.given = upto
+            truncated = limit is not None and len(found) > limit
+            stopped = bool(name and stop and stop[0])
+            if not name:
+                open_folders.pop()
+            elif not truncated and not stopped and (below := self._below(folder, name)):
+                open_folders.append(below)
+        return Walk(found[:limit], self._ignored, self._unreadable, truncated, stopped)
+
+    def _below(self, folder: _Folder, name: bytes) -> _Folder | None:
+        """Open the folder `name` in `folder`; None when it cannot be listed, which is reported."""
+        prefix = folder.prefix + name + b"/"
+        try:
+            listing = _listing(self._base + prefix, self._choice.sort)
+        except OSError as error:
+            self._report(self._base + prefix[:-1], error)
+            return None
+        return self._folder(prefix, folder.depth + 1, folder.scope.below(name, {}), listing)
+
+    def _folder(self, prefix: bytes, depth: int, scope: Scope, listing: list[os.DirEntry[bytes]]) -> _Folder:
+        if self._shelf:
+            own = [entry.name for entry in listing if entry.name in _RULES and self._holds_rules(entry)]
+            scope = scope.below(b"", self._shelf.own(self._base + prefix, own)) if own else scope
+        choice = self._choice
+        descend = choice.max_depth is None or depth < choice.max_depth
+        entries: list[Entry] = []
+        descents: list[tuple[int, bytes]] = []
+        for entry in listing if choice.max_depth is None or depth <= choice.max_depth else ():
+            name = entry.name
+            if name.startswith(b".") and (not choice.hidden or name == REPOSITORY):
+                continue
+            kind = self._kind(entry)
+            if scope.ignores(name, kind == "dir"):
+                self._ignored += 1
+                continue
+            path = prefix + name
+            verdict = choice.verdict(path, kind == "dir")
+            if verdict and kind in choice.kinds:
+                entries.append(Entry(path, kind))
+            if kind == "dir" and descend and verdict is not False:
+                descents.append((len(entries), name))
+        return _Folder(prefix, depth, scope, entries, iter(descents))
+
+    def _kind(self, entry: os.DirEntry[bytes]) -> str:
+        try:
+            # After the first test nothing follows a link, so no answer costs a stat where listings tell the kind.
+            if entry.is_symlink():
+                return "link"
+            return "file" if entry.is_file() else "dir" if entry.is_dir() else "other"
+        except OSError as error:
+            self._report(entry.path, error)
+            return "other"
+
+    def _holds_rules(self, entry: os.DirEntry[bytes]) -> bool:
+        return entry.name == REPOSITORY or self._kind(entry) == "file"
+
+    def _report(self, path: bytes, error: OSError) -> None:
+        if path.startswith(self._base):
+            path = path[len(self._base) :]
+        elif path != self._excludes:
+            path = os.path.relpath(path, os.path.realpath(self._top))
+        self._unreadable.append((path, (error.strerror or str(error)).lower()))
+
+
+def _listing(path: bytes, sort: bool) -> list[os.DirEntry[bytes]]:
+    with os.scandir(path) as entries:
+        return sorted(entries, key=_by_name) if sort else list(entries)

@@ -1,0 +1,133 @@
+"""The door picks one backend for all hot paths, says why, and never falls back where native is required."""
+
+import ast
+import os
+import shutil
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+import nanocode
+from nanocode import hot
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = Path(nanocode.__file__).parent
+SHOW = "from nanocode.hot import SseDecoder, BACKEND, REASON; print(SseDecoder.__module__, BACKEND, REASON, sep='|')"
+
+
+class Copy:
+    """A copy of the package without its compiled twins, run by a fresh interpreter."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        left_out = shutil.ignore_patterns("*.so", "*.pyd", "reason.txt", "__pycache__")
+        shutil.copytree(PACKAGE, root / "nanocode", ignore=left_out)
+
+    def twin(self, abi: int | None) -> None:
+        """Put something in every compiled twin's place, as an older or newer build would have left it."""
+        for stem in hot.NATIVE:
+            text = "class SseDecoder: pass\n" + ("" if abi is None else f"ABI = {abi}\n")
+            (self.root / "nanocode/_ext" / f"{stem}.py").write_text(text)
+
+    def run(self, code: str = SHOW, mode: str | None = None) -> tuple[int, str]:
+        """Return the exit code, and the output or the last line of the traceback."""
+        environment = {name: value for name, value in os.environ.items() if name != "NANOCODE_EXT"}
+        environment |= {"PYTHONPATH": str(self.root)} | ({} if mode is None else {"NANOCODE_EXT": mode})
+        done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+        return done.returncode, (done.stdout or done.stderr).strip().rpartition("\n")[2]
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Copy:
+    return Copy(tmp_path)
+
+
+def test_off_is_python_and_says_so(copy: Copy) -> None:
+    copy.twin(abi=1)
+    assert copy.run(mode="off") == (0, "nanocode.hot.sse|python|NANOCODE_EXT=off")
+
+
+@pytest.mark.parametrize("mode", [None, "", "auto"])
+def test_without_twins_auto_is_python_with_the_reason(copy: Copy, mode: str | None) -> None:
+    words = "`nanocode._ext.sse` is not built (No module named 'nanocode._ext.sse')"
+    assert copy.run(mode=mode) == (0, f"nanocode.hot.sse|python|{words}")
+
+
+def test_the_reason_is_the_one_that_the_build_left(copy: Copy) -> None:
+    (copy.root / "nanocode/_ext/reason.txt").write_text("build failed: no `cc`\n")
+    assert copy.run() == (0, "nanocode.hot.sse|python|build failed: no `cc`")
+
+
+def test_require_without_twins_is_an_error_with_the_way_out(copy: Copy) -> None:
+    code, words = copy.run(mode="require")
+    assert code == 1
+    assert words.startswith("ImportError: `NANOCODE_EXT` is `require`, but `nanocode._ext.sse` is not built")
+    assert words.endswith("; rebuild with `pip install --no-build-isolation -e .`")
+
+
+def test_twins_are_taken_together_with_their_names(copy: Copy) -> None:
+    copy.twin(abi=1)
+    for mode in (None, "require"):
+        assert copy.run(mode=mode) == (0, "nanocode._ext.sse|native|")
+
+
+@pytest.mark.parametrize("abi", [0, 999, None])
+def test_a_twin_of_another_build_is_refused(copy: Copy, abi: int | None) -> None:
+    copy.twin(abi)
+    words = f"`nanocode._ext.sse` has ABI `{abi}`, this source wants `{hot.NATIVE['sse']}`"
+    assert copy.run() == (0, f"nanocode.hot.sse|python|{words}")
+    assert copy.run(mode="require")[0] == 1
+
+
+def test_a_twin_that_does_not_load_is_refused_with_its_words(copy: Copy) -> None:
+    (copy.root / "nanocode/_ext/sse.py").write_text("raise ImportError('libfoo.so.1: cannot open')")
+    words = "`nanocode._ext.sse` does not load: libfoo.so.1: cannot open"
+    assert copy.run() == (0, f"nanocode.hot.sse|python|{words}")
+
+
+def test_an_unknown_mode_is_an_error_that_names_the_known_ones(copy: Copy) -> None:
+    words = "ImportError: `NANOCODE_EXT` is `fast`; set it to `auto`, `off` or `require`"
+    assert copy.run(mode="fast") == (1, words)
+
+
+def test_the_door_alone_imports_no_hot_path(copy: Copy) -> None:
+    code = "import sys, nanocode.hot; print([name for name in sys.modules if name.startswith('nanocode')])"
+    assert copy.run(code) == (0, "['nanocode', 'nanocode.hot']")
+
+
+def test_a_name_stays_the_same_when_its_module_is_imported_later(copy: Copy) -> None:
+    imports = "; ".join(f"import nanocode.hot.{stem}" for stem in sorted(stems()))
+    code = f"{imports}; from types import ModuleType as M; from nanocode import hot"
+    show = "print([name for name in hot.HOMES if isinstance(getattr(hot, name), M)])"
+    assert copy.run(f"{code}; {show}", mode="off") == (0, "[]")
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match=r"module `nanocode\.hot` has no `nothing`"):
+        _ = hot.nothing
+
+
+def test_every_name_leads_to_its_reference_and_is_listed() -> None:
+    for name, home in hot.HOMES.items():
+        stem, _, attribute = home.partition(":")
+        assert hasattr(import_module(f"nanocode.hot.{stem}"), attribute), name
+        assert name in dir(hot)
+
+
+def test_type_checkers_see_the_names_of_the_table() -> None:
+    tree = ast.parse((PACKAGE / "hot/__init__.py").read_text(encoding="utf-8"))
+    [guarded] = [node for node in tree.body if isinstance(node, ast.If)]
+    imports = [(node.module, name) for node in guarded.body if isinstance(node, ast.ImportFrom) for name in node.names]
+    seen = {name.asname or name.name: f"{(room or '').rpartition('.')[2]}:{name.name}" for room, name in imports}
+    assert seen == hot.HOMES
+
+
+def test_the_sources_of_the_twins_are_those_of_the_table() -> None:
+    assert {path.stem for path in (ROOT / "ext").glob("*.pyx")} == set(hot.NATIVE)
+
+
+def stems() -> set[str]:
+    return {path.stem for path in (PACKAGE / "hot").glob("[a-z]*.py")}
