@@ -27,6 +27,8 @@ class SessionOpened:
 
 @dataclass(frozen=True, slots=True)
 class RunStarted:
+    """A prompt was taken up."""
+
     type: ClassVar = "turn_start"
     model: str
 
@@ -41,12 +43,16 @@ class MessageAdded:
 
 @dataclass(frozen=True, slots=True)
 class TextDelta:
+    """The next piece of the answer."""
+
     type: ClassVar = "text_delta"
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class ReasoningDelta:
+    """The next piece of what the model thinks."""
+
     type: ClassVar = "reasoning_delta"
     text: str
 
@@ -71,6 +77,8 @@ class ToolStarted:
 
 @dataclass(frozen=True, slots=True)
 class ToolOutput:
+    """Output of a running tool as it comes; a fast one is thinned out."""
+
     type: ClassVar = "tool_output"
     id: str
     text: str
@@ -78,6 +86,8 @@ class ToolOutput:
 
 @dataclass(frozen=True, slots=True)
 class ToolEnded:
+    """`result` is what the model reads; `is_error` marks words about a failure."""
+
     type: ClassVar = "tool_end"
     id: str
     name: str
@@ -107,6 +117,8 @@ class Retrying:
 
 @dataclass(frozen=True, slots=True)
 class QueueChanged:
+    """What waits in the inbox now."""
+
     type: ClassVar = "queue"
     steering: tuple[str, ...]
     followups: tuple[str, ...]
@@ -114,6 +126,8 @@ class QueueChanged:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
+    """Something a person should know; nothing depends on it."""
+
     type: ClassVar = "notice"
     text: str
 

@@ -15,11 +15,15 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class System:
+    """What the model is told before everything else."""
+
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class User:
+    """What the user says."""
+
     text: str
     images: tuple[Image, ...] = ()
 

@@ -1,10 +1,11 @@
 """The composition root: Settings in, a running Session out; knows how the rooms fit, and nothing they do."""
 
 import asyncio
+import os
 from dataclasses import replace
 from datetime import date
 from types import TracebackType
-from uuid import uuid4
+from typing import TYPE_CHECKING
 
 from nanocode import __version__, tools
 from nanocode.agent.inbox import Inbox
@@ -15,8 +16,10 @@ from nanocode.errors import UsageError
 from nanocode.events import Emit, RunEnded, SessionOpened
 from nanocode.provider import auth, catalog
 from nanocode.provider.client import Client
-from nanocode.provider.demo import DemoServer
 from nanocode.settings import Settings
+
+if TYPE_CHECKING:
+    from nanocode.provider.demo import DemoServer
 
 
 class Session:
@@ -26,7 +29,7 @@ class Session:
     """
 
     def __init__(self, settings: Settings, emit: Emit) -> None:
-        self.id = uuid4().hex[:12]
+        self.id = os.urandom(6).hex()
         self.settings = settings
         self._emit = emit
         self._demo: DemoServer | None = None
@@ -34,6 +37,8 @@ class Session:
 
     async def __aenter__(self) -> "Session":
         if self.settings.demo:
+            from nanocode.provider.demo import DemoServer
+
             self._demo = await DemoServer.start()
             self.settings = replace(self.settings, base_url=self._demo.url, api_url="", model="demo")
         try:

@@ -9,7 +9,7 @@ import nanocode
 ROOT = Path(nanocode.__file__).parent
 
 FLOORS = [
-    {"errors", "jsontext"},
+    {"errors", "jsontext", "nearest"},
     {"hot", "_ext"},
     {"messages", "settings"},
     {"events"},
@@ -26,6 +26,8 @@ FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 # Where an import may stand inside a function, and why.
 LAZY = {
     "cli": "start-up: `--help` and `--version` need neither asyncio nor httpx",
+    "nearest": "start-up: `difflib` serves errors only",
+    "session": "start-up: the demo model is loaded by those who ask for it",
     "hot/search": "`regex` costs 20 ms, and only a search needs it",
     "hot/pattern": "`regex` costs 20 ms, and only a search needs it",
 }

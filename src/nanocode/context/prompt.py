@@ -1,6 +1,6 @@
 """The system prompt: what the model is told before the first message; knows nothing of how it is sent."""
 
-import platform
+import sys
 from datetime import date
 
 from nanocode.settings import Settings
@@ -20,5 +20,5 @@ You are nanocode, a coding agent in a terminal. You work in the user's folder wi
 def system_prompt(settings: Settings, today: date) -> str:
     """The whole prompt; the same all day in the same folder, so that a provider's prefix cache holds."""
     head = "\n\n".join(settings.system_prompt) or DEFAULT
-    facts = f"Working folder: {settings.cwd}\nSystem: {platform.system()} {platform.machine()}\nDate: {today:%Y-%m-%d}"
+    facts = f"Working folder: {settings.cwd}\nSystem: {sys.platform}\nDate: {today:%Y-%m-%d}"
     return "\n\n".join((head, *settings.append_system_prompt, facts))

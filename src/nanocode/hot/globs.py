@@ -59,7 +59,7 @@ class Glob:
         bare = body.removeprefix(".") if body.startswith("./") else body
         body = bare.removeprefix("/")
         anywhere = body.removeprefix("**/")
-        if anywhere != body and "/" not in anywhere:
+        if anywhere != body and "/" not in anywhere and "**" not in anywhere:
             body, self.anchored = anywhere, False
         else:
             self.anchored = anchored or body is not bare or _has_separator(body)

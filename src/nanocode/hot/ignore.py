@@ -11,6 +11,8 @@ import re
 import stat
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
+from itertools import product
+from math import prod
 from typing import NamedTuple
 
 from nanocode.hot.wildmatch import Place, folder_expression, name_expression, segments
@@ -21,6 +23,7 @@ GIT_FILE = b".gitignore"
 FILES = (GIT_FILE, b".ignore", b".nanocodeignore")
 # git refuses larger files of rules too (PATTERN_MAX_FILE_SIZE in its dir.c).
 LARGEST_FILE = 100 << 20
+MOST_SPELLINGS = 16
 
 Report = Callable[[bytes, OSError], None]
 
@@ -78,7 +81,7 @@ class _Names:
         self._prefixes: dict[bytes, int] = {}
         self._suffixes: dict[bytes, int] = {}
         kinds = self._literals, self._prefixes, self._suffixes, patterns
-        for rank, _, name, _ in rules:
+        for rank, name in ((rule.rank, name) for rule in rules for name in _spelled_out(rule.name)):
             fixed = b"".join(place for place in name if place and len(place) == 1)
             if len(fixed) == len(name):
                 self._literals[fixed] = rank
@@ -108,31 +111,44 @@ class _Names:
         return rank
 
 
+def _spelled_out(name: tuple[Place, ...]) -> Iterable[tuple[Place, ...]]:
+    """The names that small classes stand for: `*.py[co]` is two suffixes, which cost less than an expression."""
+    if prod(len(place) for place in name if place) > MOST_SPELLINGS:
+        return (name,)
+    return product(*([bytes([byte]) for byte in place] if place else [None] for place in name))
+
+
 _Finder = Callable[[bytes], int]
 
 
 class _Finders(NamedTuple):
-    """How to look a name up: the rules that ask for files too, and all of them."""
+    """How to look a name up: among the rules that ask for files too, and among all; None when there are none."""
 
-    files: _Finder
-    folders: _Finder
+    files: _Finder | None
+    folders: _Finder | None
 
 
 def _finders(rules: list[Rule]) -> _Finders:
-    every = _Names(rules).last
-    return _Finders(_Names(rule for rule in rules if not rule.folders_only).last, every)
+    general = [rule for rule in rules if not rule.folders_only]
+    return _Finders(*(_Names(some).last if some else None for some in (general, rules)))
+
+
+def _later(one: _Finder | None, other: _Finder | None) -> _Finder | None:
+    """Both tables of one file in one: the rule further down counts."""
+    if one and other:
+        return lambda name: max(one(name), other(name))
+    return one or other
 
 
 class Rules:
     """One file of rules, compiled in O(size); reading it never fails, a line that can match nothing is dropped."""
 
-    __slots__ = ("_cache", "_everywhere", "_literal", "_patterned", "placed")
+    __slots__ = ("_cache", "_everywhere", "_literal", "_patterned")
 
     def __init__(self, data: bytes) -> None:
         lines = data.removeprefix(_BOM).split(b"\n")
         rules = [rule for number, raw in enumerate(lines, 1) if (rule := _rule(raw, number))]
-        everywhere = [rule for rule in rules if rule.folder is None]
-        self._everywhere = (_finders(everywhere),) if everywhere else ()
+        self._everywhere = _finders([rule for rule in rules if rule.folder is None])
         self._literal: dict[bytes, list[Rule]] = {}
         self._patterned: list[tuple[re.Pattern[bytes], Rule]] = []
         for rule in rules:
@@ -140,17 +156,17 @@ class Rules:
                 self._literal.setdefault(rule.folder, []).append(rule)
             elif rule.folder is not None:
                 self._patterned.append((rule.folder, rule))
-        self.placed = bool(self._literal or self._patterned)
-        self._cache: dict[tuple[int, ...], tuple[_Finders, ...]] = {(): self._everywhere}
+        self._cache: dict[tuple[int, ...], _Finders] = {(): self._everywhere}
 
-    def inside(self, folder: bytes) -> tuple[_Finders, ...]:
+    def inside(self, folder: bytes) -> _Finders:
         """What applies to the names in `folder`, a path relative to the file's own folder, "" or with a last slash."""
-        active = self._literal.get(folder, []) + [
-            rule for pattern, rule in self._patterned if pattern.fullmatch(folder)
-        ]
+        active = self._literal.get(folder, [])
+        if self._patterned:
+            active = active + [rule for pattern, rule in self._patterned if pattern.fullmatch(folder)]
         key = tuple(sorted(rule.rank for rule in active))
         if key not in self._cache:
-            self._cache[key] = (*self._everywhere, _finders(sorted(active, key=lambda rule: rule.rank)))
+            placed = _finders(sorted(active, key=lambda rule: rule.rank))
+            self._cache[key] = _Finders(*map(_later, self._everywhere, placed))
         return self._cache[key]
 
 
@@ -175,8 +191,12 @@ class Scope:
         self._layers = layers
         self._repository = repository
         found = [layer.rules.inside(place[layer.base :]) for layer in reversed(layers)]
-        self._files = [[pair.files for pair in pairs] for pairs in found if pairs]
-        self._folders = [[pair.folders for pair in pairs] for pairs in found if pairs]
+        self._files = [finders.files for finders in found if finders.files]
+        self._folders = [finders.folders for finders in found if finders.folders]
+
+    def __bool__(self) -> bool:
+        """Whether any rule can apply to an entry of this folder."""
+        return bool(self._folders)
 
     def below(self, name: bytes, own: Mapping[bytes, bytes]) -> "Scope":
         """The scope of child folder `name` (b"" for the same folder) that holds the files `own` (see `Shelf.own`).
@@ -195,8 +215,8 @@ class Scope:
 
     def ignores(self, name: bytes, folder: bool) -> bool:
         """Whether the entry `name` of this folder is left out; a symbolic link is no folder, wherever it points."""
-        for layer in self._folders if folder else self._files:
-            rank = max(last(name) for last in layer)
+        for last in self._folders if folder else self._files:
+            rank = last(name)
             if rank:
                 return rank % 2 == 1
         return False

@@ -18,6 +18,8 @@ Kinds = Literal["all", "files", "dirs"]
 _KINDS = {"all": ("file", "dir", "link", "other"), "files": ("file",), "dirs": ("dir",)}
 _RULES = frozenset((REPOSITORY, *FILES))
 _by_name = attrgetter("name")
+# Half the time of calling the class, and half of all an entry costs here.
+_new = tuple.__new__
 
 
 class Entry(NamedTuple):
@@ -84,13 +86,13 @@ def walk(
 class _Choice:
     """What the caller wants to see."""
 
-    __slots__ = ("_globs", "_unmatched", "hidden", "kinds", "max_depth", "sort")
+    __slots__ = ("_unmatched", "globs", "hidden", "kinds", "max_depth", "sort")
 
     def __init__(
         self, globs: Sequence[str], kinds: tuple[str, ...], hidden: bool, max_depth: int | None, sort: bool
     ) -> None:
-        self._globs = [(Glob(glob.removeprefix("!")), not glob.startswith("!")) for glob in reversed(globs)]
-        self._unmatched = None if any(wanted for _, wanted in self._globs) else True
+        self.globs = [(Glob(glob.removeprefix("!")), not glob.startswith("!")) for glob in reversed(globs)]
+        self._unmatched = None if any(wanted for _, wanted in self.globs) else True
         self.kinds = kinds
         self.hidden = hidden
         self.max_depth = max_depth
@@ -98,7 +100,7 @@ class _Choice:
 
     def verdict(self, path: bytes, folder: bool) -> bool | None:
         """True when the globs let `path` pass, False when one takes it out, None when it lacks one that wants it."""
-        for glob, wanted in self._globs:
+        for glob, wanted in self.globs:
             if (folder or not glob.folders_only) and glob.matches(path):
                 return wanted
         return self._unmatched
@@ -163,25 +165,35 @@ class _Tree:
         if self._shelf:
             own = [entry.name for entry in listing if entry.name in _RULES and self._holds_rules(entry)]
             scope = scope.below(b"", self._shelf.own(self._base + prefix, own)) if own else scope
-        choice = self._choice
-        descend = choice.max_depth is None or depth < choice.max_depth
-        entries: list[Entry] = []
+        deepest = self._choice.max_depth
+        folder = _Folder(prefix, depth, scope, [], iter(()))
+        if deepest is None or depth <= deepest:
+            descents = self._sift(folder, listing)
+            folder.descents = iter(() if depth == deepest else descents)
+        return folder
+
+    def _sift(self, folder: _Folder, listing: list[os.DirEntry[bytes]]) -> list[tuple[int, bytes]]:
+        """Fill `folder.entries` with what the caller wants to see, and say where its subfolders open."""
+        choice, prefix, entries = self._choice, folder.prefix, folder.entries
+        ignores = folder.scope.ignores if folder.scope else None
+        verdict: bool | None = True
         descents: list[tuple[int, bytes]] = []
-        for entry in listing if choice.max_depth is None or depth <= choice.max_depth else ():
+        for entry in listing:
             name = entry.name
             if name.startswith(b".") and (not choice.hidden or name == REPOSITORY):
                 continue
             kind = self._kind(entry)
-            if scope.ignores(name, kind == "dir"):
+            if ignores and ignores(name, kind == "dir"):
                 self._ignored += 1
                 continue
             path = prefix + name
-            verdict = choice.verdict(path, kind == "dir")
+            if choice.globs:
+                verdict = choice.verdict(path, kind == "dir")
             if verdict and kind in choice.kinds:
-                entries.append(Entry(path, kind))
-            if kind == "dir" and descend and verdict is not False:
+                entries.append(_new(Entry, (path, kind)))
+            if kind == "dir" and verdict is not False:
                 descents.append((len(entries), name))
-        return _Folder(prefix, depth, scope, entries, iter(descents))
+        return descents
 
     def _kind(self, entry: os.DirEntry[bytes]) -> str:
         try:

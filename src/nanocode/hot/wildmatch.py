@@ -114,8 +114,8 @@ def _segment(places: list[Place], depth: int) -> Segment:
     return Segment(tuple(kept), depth if deep else None)
 
 
-def name_expression(places: Iterable[Place], tail: bytes = b"") -> bytes:
-    """Translate one segment and `tail` to an expression whose stars never give back what an inner part matched."""
+def name_expression(places: Iterable[Place], tail: bytes = b"", run: bytes = b".*") -> bytes:
+    """Translate one segment and `tail` for `re.DOTALL`; `run` is what a star may span."""
     parts: list[list[bytes]] = [[]]
     for place in places:
         if place is None:
@@ -126,8 +126,8 @@ def name_expression(places: Iterable[Place], tail: bytes = b"") -> bytes:
     if not rest:
         return first + tail
     # The earliest place for an inner part leaves the most room for the rest, so it can be final: no backtracking.
-    inner = b"".join(b"(?>[^/]*?%b)" % part for part in rest[:-1])
-    return first + inner + b"[^/]*" + rest[-1] + tail
+    inner = b"".join(b"(?>%b?%b)" % (run, part) for part in rest[:-1])
+    return first + inner + run + rest[-1] + tail
 
 
 def _byte_class(allowed: bytes) -> bytes:
@@ -147,7 +147,7 @@ def folder_expression(parts: list[Segment]) -> bytes | re.Pattern[bytes] | None:
     for part in parts:
         depth, block = blocks[-1]
         if part.depth is None:
-            blocks[-1] = (depth, block + name_expression(part.places, b"/"))
+            blocks[-1] = (depth, block + name_expression(part.places, b"/", b"[^/]*"))
         elif block or depth < 0:
             blocks.append((part.depth, b""))
         else:

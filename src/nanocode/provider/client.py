@@ -5,8 +5,7 @@ import ssl
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from difflib import get_close_matches
-from uuid import uuid4
+from os import urandom
 
 import httpx
 
@@ -15,6 +14,7 @@ from nanocode.errors import NanocodeError, ProviderError, TransientError
 from nanocode.events import Emit, Retrying
 from nanocode.jsontext import loads
 from nanocode.messages import Assistant, Message
+from nanocode.nearest import nearest
 from nanocode.provider import failures, wire
 from nanocode.provider.assemble import Assembly
 from nanocode.provider.auth import Key
@@ -41,7 +41,7 @@ class Client:
         self._settings, self._key = settings, key
         self._where = f"POST {settings.endpoint}"
         self._asks_usage = True
-        self._session = uuid4().hex
+        self._session = urandom(16).hex()
         self._http = httpx.AsyncClient(
             verify=_tls(settings),
             timeout=httpx.Timeout(settings.idle_seconds, connect=settings.connect_seconds),
@@ -95,7 +95,7 @@ class Client:
         return {
             "x-opencode-session": self._session,
             "x-opencode-client": "nanocode",
-            "x-opencode-request": uuid4().hex,
+            "x-opencode-request": urandom(16).hex(),
         }
 
     async def _attempt(
@@ -172,7 +172,7 @@ class Client:
             listed = await self.models()
         except ProviderError as reason:
             return ProviderError(str(error), f"set another model with --model ID or MODEL ({reason})")
-        near = get_close_matches(id, listed, n=3, cutoff=0.3) or listed[:5]
+        near = nearest(id, listed, cutoff=0.3) or listed[:5]
         return ProviderError(str(error), f"set another with --model ID or MODEL; nearest: {', '.join(near)}")
 
     def _redacted(self, words: str) -> str:

@@ -101,7 +101,7 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
 
 def delay(attempt: int, base: float, asked: float | None) -> float:
     """Seconds before the try after `attempt` (1-based): doubling with jitter, never less than the server asked."""
-    wait = min(base * 2 ** (attempt - 1) * random.uniform(0.75, 1.25), _LONGEST_WAIT)
+    wait = min(base * 2.0 ** (attempt - 1) * random.uniform(0.75, 1.25), _LONGEST_WAIT)
     return max(wait, asked or 0.0)
 
 

@@ -2,7 +2,12 @@
 
 from nanocode.tool import Tool
 from nanocode.tools.bash import bash
+from nanocode.tools.edit import edit
+from nanocode.tools.find import find
+from nanocode.tools.glob import glob
+from nanocode.tools.grep import grep
+from nanocode.tools.ls import ls
 from nanocode.tools.read import read
 from nanocode.tools.write import write
 
-ALL: tuple[Tool, ...] = (read, write, bash)
+ALL: tuple[Tool, ...] = (read, write, edit, bash, glob, find, ls, grep)

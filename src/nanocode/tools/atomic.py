@@ -4,7 +4,6 @@ import errno
 import os
 import stat
 from pathlib import Path
-from secrets import token_hex
 
 
 def replace(path: Path, data: bytes) -> None:
@@ -15,7 +14,7 @@ def replace(path: Path, data: bytes) -> None:
     """
     real = Path(os.path.realpath(path))
     mode = _mode(real)
-    temporary = real.with_name(f".{real.name[:200]}.{token_hex(4)}.tmp")
+    temporary = real.with_name(f".{real.name[:200]}.{os.urandom(4).hex()}.tmp")
     try:
         _write(temporary, data, mode)
         os.replace(temporary, real)

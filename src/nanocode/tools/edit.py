@@ -59,7 +59,7 @@ async def edit(
     path: Annotated[str, "file to edit, relative to the working folder or absolute"],
     edits: Annotated[list[Edit], "replacements; all are matched against the file as it is now"],
 ) -> Result:
-    """Replace exact pieces of one file, all of them or none. Each `oldText` must be unique and must not overlap another.
+    """Replace exact pieces of one file, all or none. Each `oldText` must be unique and must not overlap another.
     Give several changes to a file in one call. The answer is the diff that was written.
     """
     return await asyncio.to_thread(_edit, context, path, edits)

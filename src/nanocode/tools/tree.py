@@ -3,11 +3,11 @@
 import os
 import shutil
 import subprocess
-from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
 
 from nanocode.errors import ToolError
+from nanocode.nearest import nearest
 from nanocode.settings import Settings
 from nanocode.tool import Context
 
@@ -54,5 +54,5 @@ def _nearest(path: Path) -> str:
     parent = path.parent
     if not parent.is_dir():
         return f", nor does its folder `{parent}`"
-    near = get_close_matches(path.name, os.listdir(parent), n=3)
+    near = nearest(path.name, os.listdir(parent))
     return f"; near it there is {', '.join(f'`{name}`' for name in near)}" if near else ""

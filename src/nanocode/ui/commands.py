@@ -1,10 +1,10 @@
 """The slash commands as one table: name, help, what runs; knows nothing of how a line is read or shown."""
 
 from collections.abc import Awaitable, Callable
-from difflib import get_close_matches
 from typing import NamedTuple
 
 from nanocode.errors import NanocodeError, UsageError
+from nanocode.nearest import nearest
 from nanocode.session import Session
 
 
@@ -80,5 +80,5 @@ def find(line: str) -> tuple[Command, str] | None:
     if not name.startswith("/") or "/" in name[1:]:
         return None
     known = [each for command in COMMANDS for each in command.names]
-    near = get_close_matches(name, known, n=1)
+    near = nearest(name, known, 1)
     raise UsageError(f"unknown command `{name}`", f"did you mean `{near[0]}`?" if near else "`/help` lists them")
