@@ -196,7 +196,8 @@ def _number(name: str, value: Any) -> Any:
     except ValueError:
         number = 0
     if not number > 0:
-        raise UsageError(f"`--{name.replace('_', '-')}` must be a positive number, not `{value}`")
+        flag = f"--{name.replace('_', '-')}"
+        raise UsageError(f"`{flag}` must be a positive number, not `{value}`", f"such as {flag} 20")
     return number
 
 

@@ -70,50 +70,61 @@ def _rule(raw: bytes, number: int) -> Rule | None:
 
 
 class _Names:
-    """The name parts of some rules of one file, in line order."""
+    """The name parts of some rules of one file: a table for each kind, so that few are tried on a name."""
 
-    __slots__ = ("_any", "_heads", "_literals", "_match", "_prefixes", "_ranks", "_suffixes", "_tails")
+    __slots__ = ("_any", "_extensions", "_initials", "_literals", "_match", "_ranks", "_tails")
 
     def __init__(self, rules: Iterable[Rule]) -> None:
-        patterns: list[tuple[int, bytes]] = []
         self._any = 0
         self._literals: dict[bytes, int] = {}
-        self._prefixes: dict[bytes, int] = {}
-        self._suffixes: dict[bytes, int] = {}
-        kinds = self._literals, self._prefixes, self._suffixes, patterns
-        for rank, name in ((rule.rank, name) for rule in rules for name in _spelled_out(rule.name)):
+        # Affixes by what a name shows at once, its first byte or last extension; ends without a dot in every list.
+        self._initials: dict[bytes, list[tuple[bytes, int]]] = {}
+        self._extensions: dict[bytes, list[tuple[bytes, int]]] = {}
+        self._tails: list[tuple[bytes, int]] = []
+        patterns: list[tuple[bytes, int]] = []
+        # The last line comes first everywhere, so the first that fits is the one that counts.
+        for rank, name in ((rule.rank, name) for rule in reversed(list(rules)) for name in _spelled_out(rule.name)):
             fixed = b"".join(place for place in name if place and len(place) == 1)
-            if len(fixed) == len(name):
-                self._literals[fixed] = rank
-            elif len(fixed) + 1 < len(name) or None not in (name[0], name[-1]):
-                patterns.append((rank, name_expression(name, b"()")))
-            elif fixed:
-                (self._prefixes if name[0] else self._suffixes)[fixed] = rank
-            else:
+            if name == (None,):
                 self._any = rank
-                for kind in kinds:
-                    kind.clear()
-        self._heads, self._tails = tuple(self._prefixes), tuple(self._suffixes)
-        # The last line comes first, so the first alternative that fits is the one that counts.
-        self._ranks = [rank for rank, _ in reversed(patterns)]
-        joined = b"|".join(expression for _, expression in reversed(patterns))
+                break
+            if len(fixed) == len(name):
+                self._literals.setdefault(fixed, rank)
+            elif len(fixed) + 1 < len(name) or None not in (name[0], name[-1]):
+                patterns.append((name_expression(name, b"()"), rank))
+            elif name[0]:
+                self._initials.setdefault(fixed[:1], []).append((fixed, rank))
+            elif b"." in fixed:
+                self._extensions.setdefault(fixed[fixed.rindex(b".") :], []).append((fixed, rank))
+            else:
+                self._tails.append((fixed, rank))
+        for tails in self._extensions.values():
+            tails += self._tails
+            tails.sort(key=lambda tail: -tail[1])
+        self._ranks = [rank for _, rank in patterns]
+        joined = b"|".join(expression for expression, _ in patterns)
         self._match = re.compile(b"(?:%b)\\Z" % joined, re.DOTALL).match if patterns else None
 
     def last(self, name: bytes) -> int:
         """Rank of the last rule that asks for `name`, 0 for none."""
-        rank = self._literals.get(name, self._any)
-        if name.endswith(self._tails):
-            rank = max(rank, *(self._suffixes[tail] for tail in self._tails if name.endswith(tail)))
-        if name.startswith(self._heads):
-            rank = max(rank, *(self._prefixes[head] for head in self._heads if name.startswith(head)))
+        best = self._literals.get(name, self._any)
+        for head, rank in self._initials.get(name[:1], ()):
+            if name.startswith(head):
+                best = max(best, rank)
+                break
+        for tail, rank in self._extensions.get(name[name.rfind(b".") :], self._tails):
+            if name.endswith(tail):
+                best = max(best, rank)
+                break
         if self._match and (found := self._match(name)):
-            rank = max(rank, self._ranks[(found.lastindex or 1) - 1])
-        return rank
+            best = max(best, self._ranks[(found.lastindex or 1) - 1])
+        return best
 
 
 def _spelled_out(name: tuple[Place, ...]) -> Iterable[tuple[Place, ...]]:
     """The names that small classes stand for: `*.py[co]` is two suffixes, which cost less than an expression."""
-    if prod(len(place) for place in name if place) > MOST_SPELLINGS:
+    inner_star = None in name[1:-1] or name.count(None) > 1
+    if inner_star or prod(len(place) for place in name if place) > MOST_SPELLINGS:
         return (name,)
     return product(*([bytes([byte]) for byte in place] if place else [None] for place in name))
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, TypedDict
 
 from nanocode.errors import EditError, ToolError
-from nanocode.hot import apply_edits, diff_edits, plan_edits
+from nanocode import hot
 from nanocode.jsontext import loads, mend
 from nanocode.tool import Context, Result, tool
 from nanocode.tools import atomic
@@ -70,14 +70,14 @@ def _edit(context: Context, name: str, edits: list[Edit]) -> Result:
     before = _checked(context, path, name)
     data = path.read_bytes()
     try:
-        splices = plan_edits(data, [(mend(each["oldText"]), mend(each["newText"])) for each in edits])
+        splices = hot.plan_edits(data, [(mend(each["oldText"]), mend(each["newText"])) for each in edits])
     except EditError as error:
         raise ToolError(f"`{name}` is unchanged: {error}") from None
     if _facts(path.stat()) != before:
         raise ToolError(f"`{name}` was changed by someone else just now; nothing was written, read it again")
-    atomic.replace(path, apply_edits(data, splices))
+    atomic.replace(path, hot.apply_edits(data, splices))
     context.stamps.note(path)
-    diff = diff_edits(data, splices, name)
+    diff = hot.diff_edits(data, splices, name)
     loose = sorted({splice.level for splice in splices} - {"exact"})
     how = f"; matched ignoring {' and '.join(loose)}" if loose else ""
     return Result(f"edited `{name}` ({plural(len(splices), 'replacement')}{how})\n{diff}", details=diff)

@@ -4,7 +4,7 @@ import asyncio
 from typing import Annotated
 
 from nanocode.errors import ToolError
-from nanocode.hot import walk_tree
+from nanocode import hot
 from nanocode.tool import Context, Result, tool
 from nanocode.tools.output import plural
 from nanocode.tools.tree import excludes, root, shown
@@ -27,7 +27,7 @@ def _find(context: Context, pattern: str | None, path: str | None, limit: int, h
     folder, prefix = root(context, path)
     if not folder.is_dir():
         raise ToolError(f"`{path}` is not a folder; find looks below folders")
-    found = walk_tree(
+    found = hot.walk_tree(
         str(folder),
         globs=[pattern] if pattern else [],
         hidden=hidden or bool(pattern and pattern.startswith(".")),

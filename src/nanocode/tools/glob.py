@@ -5,7 +5,7 @@ import os
 from typing import Annotated
 
 from nanocode.errors import ToolError
-from nanocode.hot import walk_tree
+from nanocode import hot
 from nanocode.tool import Context, Result, tool
 from nanocode.tools.tree import excludes, root, shown
 
@@ -31,17 +31,17 @@ def _glob(context: Context, pattern: str, path: str | None, limit: int, hidden: 
     folder, prefix = root(context, start)
     if not folder.is_dir():
         raise ToolError(f"`{start}` is not a folder")
-    found = walk_tree(
+    found = hot.walk_tree(
         str(folder),
         globs=[rest],
         hidden=hidden or rest.startswith(".") or "/." in rest,
         no_ignore=no_ignore,
         max_depth=None if "/" in rest or "**" in rest else 1,
-        kinds="files",
         excludes=excludes(context.settings),
         stop=context.stop,
     )
-    newest = sorted((-_modified(folder, entry.path), entry.path) for entry in found.entries)
+    files = [entry.path for entry in found.entries if entry.kind in ("file", "link")]
+    newest = sorted((-_modified(folder, path), path) for path in files)
     if not newest:
         deeper = f"; `**/{rest}` looks at every depth" if "/" not in rest and "**" not in rest else ""
         ignored = f" ({found.ignored:,} ignored; noIgnore to see them)" if found.ignored else ""

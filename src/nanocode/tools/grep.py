@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from nanocode.hot import search_tree
+from nanocode import hot
 from nanocode.tool import Context, Result, tool
 from nanocode.tools.output import plural
 from nanocode.tools.tree import excludes, root, shown
@@ -52,7 +52,7 @@ async def grep(
         "no_ignore": noIgnore,
         "excludes": excludes(call.settings),
     }
-    found = await asyncio.to_thread(search_tree, str(place), pattern, **options, **tree)
+    found = await asyncio.to_thread(hot.search_tree, str(place), pattern, **options, **tree)
     if context is None and mode == "lines" and 0 < found.matches <= _FEW:
         found = await asyncio.to_thread(_with_context, place, pattern, found, options)
     return Result("\n".join(_lines(found, mode, limit, prefix if place.is_dir() else "", path or ".")))
@@ -62,7 +62,7 @@ def _with_context(place: Path, pattern: str, found: "Search", options: dict[str,
     options = {**options, "context": _AROUND}
     again = []
     for each in found.files:
-        inner = search_tree(str(place / each.path.decode("utf-8", "surrogateescape")), pattern, **options).files
+        inner = hot.search_tree(str(place / each.path.decode("utf-8", "surrogateescape")), pattern, **options).files
         again.append(replace(each, lines=inner[0].lines) if inner else each)
     return replace(found, files=tuple(again))
 

@@ -1,0 +1,123 @@
+"""Runs the real nanocode as a process of its own, in a home and a folder of the test's own."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+# Long enough for a loaded machine; a test never waits for it to pass.
+PATIENCE = 60
+
+
+@dataclass
+class Done:
+    """How a run ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        """The lines of `--mode json`."""
+        return [json.loads(line) for line in self.out.splitlines()]
+
+    def of(self, kind: str) -> list[dict[str, Any]]:
+        return [event for event in self.events if event["type"] == kind]
+
+
+@dataclass
+class Program:
+    """nanocode with an environment that holds nothing of the machine but its PATH."""
+
+    root: Path
+    environ: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.cwd = self.root / "work"
+        self.home = self.root / "home"
+        self.cwd.mkdir(parents=True, exist_ok=True)
+        self.home.mkdir(exist_ok=True)
+        kept = {name: os.environ[name] for name in ("PATH", "PYTHONPATH", "NANOCODE_EXT") if name in os.environ}
+        self.environ = kept | {"HOME": str(self.home), "LANG": "C.UTF-8", "NANOCODE_RETRY_SECONDS": "0"} | self.environ
+
+    def at(self, url: str, model: str = "test-model") -> "Program":
+        """Talk to this model server."""
+        self.environ |= {"OPENAI_BASE_URL": url, "OPENAI_API_KEY": "sk-test-0123456789", "MODEL": model}
+        return self
+
+    def start(self, *arguments: str, stdin: Any = subprocess.DEVNULL, **options: Any) -> "subprocess.Popen[bytes]":
+        """The running process, in a process group of its own."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "nanocode", *arguments],
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=self.cwd,
+            env=self.environ,
+            start_new_session=True,
+            **options,
+        )
+
+    def run(self, *arguments: str, stdin: str | bytes | None = None) -> Done:
+        """Run to the end; `stdin` is piped in, nothing by default."""
+        process = self.start(*arguments, stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE)
+        return finish(process, stdin.encode() if isinstance(stdin, str) else stdin)
+
+
+def finish(process: "subprocess.Popen[bytes]", stdin: bytes | None = None) -> Done:
+    """Wait for the end of a started process; one that does not end is killed with its group, and the test fails."""
+    try:
+        out, err = process.communicate(stdin, timeout=PATIENCE)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        out, err = process.communicate()
+        raise AssertionError(f"still running; stdout {out[-500:]!r}, stderr {err[-2000:]!r}") from None
+    return Done(process.returncode, out.decode("utf-8", "replace"), err.decode("utf-8", "replace"))
+
+
+def assert_grammar(events: list[dict[str, Any]]) -> None:
+    """The written grammar of `events.py`, on the JSON lines of one run."""
+    kinds = [event["type"] for event in events]
+    assert kinds[0] == "session"
+    assert kinds.count("turn_start") == 1 and kinds.index("turn_start") == 1
+    assert kinds.count("agent_end") == 1 and kinds[-1] == "agent_end"
+    open_tools: dict[str, str] = {}
+    text = reasoning = ""
+    for event in events:
+        kind = event["type"]
+        if kind == "tool_start":
+            assert event["id"] not in open_tools
+            open_tools[event["id"]] = event["name"]
+        elif kind == "tool_end":
+            assert open_tools.pop(event["id"]) == event["name"]
+        elif kind == "tool_output":
+            assert event["id"] in open_tools
+        elif kind == "text_delta":
+            text += event["text"]
+        elif kind == "reasoning_delta":
+            reasoning += event["text"]
+        elif kind == "retry":
+            text = reasoning = ""
+        elif kind == "message_end" and event["role"] == "assistant":
+            assert (event["text"], event["reasoning"]) == (text, reasoning)
+            text = reasoning = ""
+    assert not open_tools
+    assert_answered(events[-1]["messages"])
+
+
+def assert_answered(messages: list[dict[str, Any]]) -> None:
+    """Every call has exactly one answer, after it and before the next message that is no answer."""
+    waiting: list[str] = []
+    for message in messages:
+        if message["role"] == "tool":
+            assert message["call_id"] in waiting
+            waiting.remove(message["call_id"])
+        else:
+            assert not waiting, f"unanswered: {waiting}"
+            waiting = [call["id"] for call in message.get("calls", ())]
+    assert not waiting, f"unanswered: {waiting}"
