@@ -1,10 +1,11 @@
-"""A scripted model server on loopback: real HTTP/1.1 over real sockets, every byte the test's own; knows no nanocode."""
+"""A scripted model server on loopback: real HTTP/1.1 over every byte the test's own; knows no nanocode."""
 
 import json
 import socket
 import struct
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -155,7 +156,7 @@ def _request(source: Any, connection: int) -> Request | None:
     if len(line) < 2:
         return None
     headers = {}
-    while (header := source.readline().decode("latin-1").strip()):
+    while header := source.readline().decode("latin-1").strip():
         name, _, value = header.partition(":")
         headers[name.lower()] = value.strip()
     raw = source.read(int(headers.get("content-length", 0)))
@@ -190,11 +191,9 @@ def _reset(connection: socket.socket) -> None:
 
 
 def _shut(connection: socket.socket) -> None:
-    try:
+    with suppress(OSError):
         # A reader in another thread wakes at once; closing alone would leave it waiting.
         connection.shutdown(socket.SHUT_RD)
-    except OSError:
-        pass
     connection.close()
 
 
@@ -224,7 +223,9 @@ def reasoning(words: str, pieces: int = 2, name: str = "reasoning_content") -> l
     return [chunk({name: piece}) for piece in cut(words, pieces)]
 
 
-def call(name: str, arguments: dict[str, Any] | str, id: str = "call_1", index: int = 0, pieces: int = 3) -> list[bytes]:
+def call(
+    name: str, arguments: dict[str, Any] | str, id: str = "call_1", index: int = 0, pieces: int = 3
+) -> list[bytes]:
     written = arguments if isinstance(arguments, str) else json.dumps(arguments)
     start = {"index": index, "id": id, "type": "function", "function": {"name": name, "arguments": ""}}
     more = [{"index": index, "function": {"arguments": piece}} for piece in cut(written, pieces)]

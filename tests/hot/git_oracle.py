@@ -47,12 +47,15 @@ def _git(top: Path, excludes: Path | None, *words: str, told: bytes = b"") -> by
 
 
 NAMES = st.sampled_from(
-    rb"a b c ab aa abc a.b foo !a #a * [a] a] \ a\b - {a,b} .a ? A 1 :".split()
-    + [b"a b", b"a ", b" ", b"\xc3\xa9", b"\xff", b"a\xff", b"a\t", b"a\r", b"a\nb"]
+    [
+        *rb"a b c ab aa abc a.b foo !a #a * [a] a] \ a\b - {a,b} .a ? A 1 :".split(),
+        *[b"a b", b"a ", b" ", b"\xc3\xa9", b"\xff", b"a\xff", b"a\t", b"a\r", b"a\nb"],
+    ]
 )
 _ATOMS = st.sampled_from(
-    rb"a b ab foo . * * ** ? [ab] [!a] [^a] [a-c] []a] [[:alpha:]] [[:space:][:digit:]] [a [\]] [\a-c] [z-a] [a-]".split()
-    + rb"[[:foo:]] [[:alpha] [[:] [[::]] [a/b] [/] [!-~] \* \? \a \\ \! \# {a,b} \ ! # - ] [a-c-e] [!] [a-\c] \/".split()
+    rb"a b ab foo . * * ** ? [ab] [!a] [^a] [a-c] []a] [[:alpha:]] [[:space:][:digit:]] [a [\]]".split()
+    + rb"[[:foo:]] [[:alpha] [[:] [[::]] [a/b] [/] [!-~] [\a-c] [z-a] [a-] [a-c-e] [!] [a-\c]".split()
+    + rb"\* \? \a \\ \! \# {a,b} \ ! # - ] \/".split()
     + [b"[\xa0-\xff]", b"\xff", b"\xc3\xa9", b"\xa9", b"\t", b"\r", b"\0", b"\\ ", b" "]
 )
 _SEGMENTS = st.one_of(NAMES, st.sampled_from([b"*", b"**"]), st.lists(_ATOMS, min_size=1, max_size=4).map(b"".join))

@@ -95,7 +95,7 @@ def test_events_with_a_name_pass(twin: ModuleType) -> None:
 
 ORDINARY = [
     ({"content": "a", "role": "assistant", "refusal": None, "tool_calls": None}, (TEXT, 0, "a")),
-    ({"content": "é€😀\n\t\"\\/"}, (TEXT, 0, "é€😀\n\t\"\\/")),
+    ({"content": 'é€😀\n\t"\\/'}, (TEXT, 0, 'é€😀\n\t"\\/')),
     ({"content": "", "reasoning_content": "why"}, (REASONING, 0, "why")),
     ({"reasoning": "why", "content": None}, (REASONING, 0, "why")),
     (arguments('{"a": "\\u00e9"}', 7, type="function", id=""), (ARGUMENTS, 7, '{"a": "\\u00e9"}')),

@@ -97,7 +97,20 @@ def test_rules_answer_as_the_table_says_and_git_does(twin: ModuleType, top: Path
 
 
 def test_every_byte_is_in_the_posix_classes_it_is_in_for_git(twin: ModuleType, top: Path) -> None:
-    names = ["alnum", "alpha", "blank", "cntrl", "digit", "graph", "lower", "print", "punct", "space", "upper", "xdigit"]
+    names = [
+        "alnum",
+        "alpha",
+        "blank",
+        "cntrl",
+        "digit",
+        "graph",
+        "lower",
+        "print",
+        "punct",
+        "space",
+        "upper",
+        "xdigit",
+    ]
     (top / ".gitignore").write_text("".join(f"/{name}/[[:{name}:]]\n" for name in names))
     paths = {b"%b/%b" % (name.encode(), bytes([byte])) for name in names for byte in range(1, 256) if byte not in b"./"}
     assert {path for path in paths if twin.ignored(top, path)} == git_oracle.ignored(top, paths)

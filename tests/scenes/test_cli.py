@@ -45,7 +45,9 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("arguments", "named"), WRONG, ids=lambda each: " ".join(each) if isinstance(each, list) else "")
+@pytest.mark.parametrize(
+    ("arguments", "named"), WRONG, ids=lambda each: " ".join(each) if isinstance(each, list) else ""
+)
 def test_what_cannot_start_exits_2_names_it_and_says_what_to_do(
     nanocode: Program, arguments: list[str], named: str
 ) -> None:

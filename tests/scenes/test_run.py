@@ -126,7 +126,10 @@ def test_fifty_turns_of_bash(nanocode: Program) -> None:
 def test_a_megabyte_of_arguments_in_four_byte_deltas(nanocode: Program) -> None:
     content = "".join(f"line {number} «é»\n" for number in range(60_000))
     arguments = json.dumps({"path": "big.txt", "content": content}, ensure_ascii=False)
-    pieces = [{"tool_calls": [{"index": 0, "function": {"arguments": arguments[at : at + 4]}}]} for at in range(0, len(arguments), 4)]
+    pieces = [
+        {"tool_calls": [{"index": 0, "function": {"arguments": arguments[at : at + 4]}}]}
+        for at in range(0, len(arguments), 4)
+    ]
     start = call("write", "", id="w1", pieces=1)[:1]
     batches = [b"".join(map(chunk, pieces[at : at + 500])) for at in range(0, len(pieces), 500)]
     with Peer([reply(start, batches), reply(text("written"))]) as peer:
@@ -150,8 +153,11 @@ def test_ten_thousand_calls_in_one_message(nanocode: Program) -> None:
     start = {"type": "function", "function": {"name": "ls", "arguments": "{}"}}
     calls = [
         b"".join(
-            chunk({"tool_calls": [{"index": n, "id": f"c{n}", **start}]}) if n % 2 else
-            chunk({"tool_calls": [{"index": n, "id": f"c{n}", "function": {"name": "read", "arguments": '{"path":"a"}'}}]})
+            chunk({"tool_calls": [{"index": n, "id": f"c{n}", **start}]})
+            if n % 2
+            else chunk(
+                {"tool_calls": [{"index": n, "id": f"c{n}", "function": {"name": "read", "arguments": '{"path":"a"}'}}]}
+            )
             for n in range(at, at + 500)
         )
         for at in range(0, 10_000, 500)
@@ -231,7 +237,9 @@ def test_concurrent_sessions_do_not_meet(nanocode: Program) -> None:
         nanocode.at(peer.url)
         results: dict[str, str] = {}
         threads = [
-            threading.Thread(target=lambda word: results.__setitem__(word, nanocode.run("--quiet", word).out), args=(word,))
+            threading.Thread(
+                target=lambda word: results.__setitem__(word, nanocode.run("--quiet", word).out), args=(word,)
+            )
             for word in ("one", "two", "three")
         ]
         for thread in threads:

@@ -24,6 +24,18 @@ if TYPE_CHECKING:
     BACKEND: str
     REASON: str
 
+__all__ = [
+    "BACKEND",
+    "REASON",
+    "SseDecoder",
+    "apply_edits",
+    "diff_edits",
+    "fuse",
+    "plan_edits",
+    "search_tree",
+    "walk_tree",
+]
+
 # Hot paths with a compiled twin, and the ABI number that this source expects of it: raise both when a twin's
 # signature or behaviour changes, so that an older build is never taken for it.
 NATIVE = {"sse": 1, "deltas": 1}

@@ -6,8 +6,8 @@ import stat
 from pathlib import Path
 from typing import Annotated, Any, TypedDict
 
-from nanocode.errors import EditError, ToolError
 from nanocode import hot
+from nanocode.errors import EditError, ToolError
 from nanocode.jsontext import loads, mend
 from nanocode.tool import Context, Result, tool
 from nanocode.tools import atomic

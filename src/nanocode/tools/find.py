@@ -3,8 +3,8 @@
 import asyncio
 from typing import Annotated
 
-from nanocode.errors import ToolError
 from nanocode import hot
+from nanocode.errors import ToolError
 from nanocode.tool import Context, Result, tool
 from nanocode.tools.output import plural
 from nanocode.tools.tree import excludes, root, shown

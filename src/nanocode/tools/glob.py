@@ -4,8 +4,8 @@ import asyncio
 import os
 from typing import Annotated
 
-from nanocode.errors import ToolError
 from nanocode import hot
+from nanocode.errors import ToolError
 from nanocode.tool import Context, Result, tool
 from nanocode.tools.tree import excludes, root, shown
 

@@ -9,12 +9,16 @@ from nanocode.session import Session
 
 
 class Command(NamedTuple):
-    """One command. `run(session, argument)` gives the text to show; `QUIT` ends the REPL."""
+    """One command. `run(session, argument)` gives the text to show; `QUIT` ends the REPL.
+
+    `while_working` marks one that may run while a turn is under way; the others wait for its end.
+    """
 
     names: tuple[str, ...]
     argument: str
     meaning: str
     run: Callable[[Session, str], Awaitable[str]]
+    while_working: bool = False
 
 
 QUIT = "\0quit"
@@ -63,10 +67,10 @@ async def _quit(session: Session, argument: str) -> str:
 
 
 COMMANDS = (
-    Command(("/help",), "", "list the commands", _help),
+    Command(("/help",), "", "list the commands", _help, True),
     Command(("/c", "/clear", "/new"), "", "clear the conversation", _clear),
-    Command(("/model", "/models"), "[id or part]", "show the model and what the server lists, or switch", _model),
-    Command(("/tools",), "", "list the tools", _tools),
+    Command(("/model", "/models"), "[id or part]", "show the model and what the server lists, or switch", _model, True),
+    Command(("/tools",), "", "list the tools", _tools, True),
     Command(("/q", "/quit", "/exit", "exit"), "", "quit", _quit),
 )
 

@@ -19,7 +19,7 @@ def run(runner: asyncio.Runner, session: Session, ask: Callable[[str], str], out
     leaving = False
     while True:
         try:
-            line = ask(f"{_RULE}\n❯ ").strip()
+            line = ask(f"{_RULE}\n❯ ").strip()  # noqa: RUF001 - the prompt
         except EOFError:
             out.write("\n")
             return 0
