@@ -80,9 +80,11 @@ class Peer:
     models: Sequence[str] = ("test-model",)
     requests: list[Request] = field(default_factory=list)
     unexpected: list[Request] = field(default_factory=list)
+    port: int = 0
 
     def __enter__(self) -> "Peer":
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
+        self.port = int(self._listener.getsockname()[1])
         self._closed = threading.Event()
         self._connections: list[socket.socket] = []
         self._threads: list[threading.Thread] = []
@@ -99,10 +101,6 @@ class Peer:
             _shut(connection)
         for thread in self._threads:
             thread.join(PATIENCE)
-
-    @property
-    def port(self) -> int:
-        return int(self._listener.getsockname()[1])
 
     @property
     def url(self) -> str:

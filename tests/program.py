@@ -53,7 +53,8 @@ class Program:
     def start(self, *arguments: str, stdin: Any = subprocess.DEVNULL, **options: Any) -> "subprocess.Popen[bytes]":
         """The running process, in a process group of its own."""
         return subprocess.Popen(
-            [sys.executable, "-m", "nanocode", *arguments],
+            # -P: a `nanocode.py` in the folder is not the program.
+            [sys.executable, "-P", "-m", "nanocode", *arguments],
             stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

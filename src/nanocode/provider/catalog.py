@@ -62,9 +62,20 @@ _OTHER_PROTOCOLS = {
 }
 
 
+def host(url: str) -> str:
+    """The host that a URL names. Raises UsageError for what is no http URL."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        parts = urlsplit("")
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise UsageError(f"`{url}` is not a URL", "set OPENAI_BASE_URL to one such as http://127.0.0.1:4010/v1")
+    return parts.hostname
+
+
 def is_opencode(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    return host == "opencode.ai" or host.endswith(".opencode.ai")
+    name = host(url)
+    return name == "opencode.ai" or name.endswith(".opencode.ai")
 
 
 def model(settings: Settings, id: str) -> Model:
@@ -80,7 +91,7 @@ def model(settings: Settings, id: str) -> Model:
                     f"choose another with --model, such as {', '.join(list(_KNOWN)[:3])}",
                 )
     found = _table(id) or _cached(settings, id) or Model(id)
-    if urlsplit(settings.endpoint).hostname == "api.openai.com":
+    if host(settings.endpoint) == "api.openai.com":
         return replace(found, limit_field="max_completion_tokens")
     return found
 

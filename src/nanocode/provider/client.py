@@ -172,7 +172,7 @@ class Client:
             listed = await self.models()
         except ProviderError as reason:
             return ProviderError(str(error), f"set another model with --model ID or MODEL ({reason})")
-        near = nearest(id, listed, cutoff=0.3) or listed[:5]
+        near = nearest(id, listed) or listed[:5]
         return ProviderError(str(error), f"set another with --model ID or MODEL; nearest: {', '.join(near)}")
 
     def _redacted(self, words: str) -> str:
