@@ -64,7 +64,7 @@ class _Joiner:
 
 
 class Assembly:
-    """Collects the deltas of one answer. `add` gives the events they mean; `finish` gives the message."""
+    """Collects the deltas of one answer. `add` and `end` give the events they mean; `finish` gives the message."""
 
     def __init__(self) -> None:
         self.finished: str | None = None
@@ -113,10 +113,16 @@ class Assembly:
             self._by_index[delta.position] = slot
         return slot
 
-    def events_at_end(self) -> list[Event]:
-        """Deltas for text that was held back when the stream ended."""
+    def end(self, deltas: Iterable[Delta], done: bool) -> list[Event]:
+        """Take in the last deltas, and give out text that was held back; `done` says that the server ended its stream.
+
+        A server that says so needs no finish reason.
+        """
+        events = self.add(deltas)
+        if done and self.finished is None:
+            self.finished = "stop"
         reasoning, text = self._reasoning.rest(), self._text.rest()
-        return [*([ReasoningDelta(reasoning)] if reasoning else []), *([TextDelta(text)] if text else [])]
+        return [*events, *([ReasoningDelta(reasoning)] if reasoning else []), *([TextDelta(text)] if text else [])]
 
     def finish(self, taken: Collection[str] = ()) -> Assistant:
         """The whole message; call ids are made unique among themselves and against `taken`.

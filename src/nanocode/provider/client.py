@@ -137,10 +137,8 @@ class Client:
         except asyncio.CancelledError:
             self.partial = assembly.interrupted()
             raise
-        for event in (*assembly.add(stream.close()), *assembly.events_at_end()):
+        for event in assembly.end(stream.close(), stream.done):
             emit(event)
-        if stream.done and assembly.finished is None:
-            assembly.finished = "stop"
         return assembly
 
     def _refused(self, response: httpx.Response, body: bytes) -> NanocodeError:
