@@ -35,7 +35,7 @@ def dumps(value: Any) -> bytes:
         except TypeError:
             pass
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    return text.encode("utf-8", "surrogatepass").decode("utf-8", "replace").encode()
+    return mend(text).encode()
 
 
 def mend(text: str) -> str:

@@ -183,7 +183,11 @@ def _parsed(row: Variable, value: Any) -> Any:
             raise ValueError(f"`{value}` is neither 0 nor 1")
         return _WORDS[str(value).lower()]
     if isinstance(row.default, int | float):
-        return min(max(type(row.default)(value), type(row.default)(row.low)), type(row.default)(row.high))
+        kind = type(row.default)
+        number = kind(value)
+        if number != number:
+            raise ValueError("`nan` is not a number")
+        return min(max(number, kind(row.low)), kind(row.high))
     return str(value)
 
 
