@@ -164,14 +164,22 @@ async def _answer(settings: Settings, text: str, emit: Callable[[Any], None], ou
             if not session.interrupt():
                 this.cancel()
 
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            loop.add_signal_handler(number, stop, number)
+        _on_signals(stop)
         out.broken = lambda: stop(signal.SIGPIPE)
         ended = await session.submit(text)
     if out.is_broken:
         _silence_stdout()
     return 128 + caught[0] if caught else EXIT_CODES[ended.stop_reason]
+
+
+def _on_signals(stop: Callable[[int], None]) -> None:
+    """Call `stop` for each signal that asks this process to end, from its event loop."""
+    import asyncio
+    import signal
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, stop, number)
 
 
 def _silence_stdout() -> None:
@@ -223,7 +231,23 @@ def _tool(settings: Settings, words: list[str]) -> int:
     except NanocodeError as error:
         raise UsageError(str(error), f"such as: nanocode tool {words[0]} '{{\"…\": …}}'") from None
     box = Toolbox(tools.ALL, settings, lambda event: None, takes_images=False)
-    answer = asyncio.run(box.call(Call("1", words[0], text)))
-    sys.stdout.write(answer.text.rstrip("\n") + "\n")
-    sys.stdout.flush()
-    return int(answer.failed)
+    caught: list[int] = []
+
+    async def call() -> int:
+        this = asyncio.current_task()
+        assert this is not None
+
+        def stop(number: int) -> None:
+            caught.append(number)
+            this.cancel()
+
+        _on_signals(stop)
+        answer = await box.call(Call("1", words[0], text))
+        sys.stdout.write(answer.text.rstrip("\n") + "\n")
+        sys.stdout.flush()
+        return int(answer.failed)
+
+    try:
+        return asyncio.run(call())
+    except asyncio.CancelledError:
+        return 128 + caught[0]

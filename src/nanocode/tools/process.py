@@ -75,12 +75,17 @@ class Process:
         await self._drain()
 
     def close(self) -> None:
-        """Let go of the pipe; a command that still runs is killed with its group."""
-        if not self._exited.done():
+        """Kill a command that still runs, with its group; a child that it left in the background may go on.
+
+        What such a child writes is read and dropped: at a closed pipe it would die of its next line.
+        """
+        self._feeds = ()
+        running = not self._exited.done()
+        if running:
             self._signal(signal.SIGKILL)
         if self._pidfd >= 0:
             self._reap(self._exited)
-        if not self._ended.done():
+        if running and not self._ended.done():
             self._finish()
 
     def _signal(self, number: int) -> None:
