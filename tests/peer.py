@@ -1,4 +1,4 @@
-"""A scripted model server on loopback: real HTTP/1.1 over every byte the test's own; knows no nanocode."""
+"""A scripted model server on loopback: every byte of its HTTP/1.1 is the test's own; knows no nanocode."""
 
 import json
 import socket
@@ -54,8 +54,9 @@ class Request:
 class Reply:
     """What goes out: each of `parts` is one chunk of the body, or a gate.
 
-    `end`: "" whole, "close" without the last chunk, "reset" by RST, "stall" for ever. `reset_at_once` drops the
-    connection before the first byte; `plain` sends a Content-Length instead of chunks.
+    `held` is a gate before the first byte. `end`: "" whole, "close" without the last chunk, "reset" by RST, "stall"
+    for ever. `reset_at_once` drops the connection before the first byte; `plain` sends a Content-Length instead of
+    chunks.
     """
 
     parts: tuple[bytes | Gate, ...] = ()
@@ -64,6 +65,7 @@ class Reply:
     end: str = ""
     plain: bool = False
     reset_at_once: bool = False
+    held: Gate | None = None
 
     def ending(self, end: str) -> "Reply":
         return replace(self, end=end)
@@ -162,6 +164,8 @@ def _request(source: Any, connection: int) -> Request | None:
 
 
 def _send(connection: socket.socket, reply: Reply, closed: threading.Event) -> bool:
+    if reply.held:
+        reply.held.pass_through()
     if reply.reset_at_once:
         _reset(connection)
         return False

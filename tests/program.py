@@ -81,6 +81,14 @@ def finish(process: "subprocess.Popen[bytes]", stdin: bytes | None = None) -> Do
     return Done(process.returncode, out.decode("utf-8", "replace"), err.decode("utf-8", "replace"))
 
 
+def alive(pid: int) -> bool:
+    """Whether a process runs; one that nobody has waited for yet does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
 def assert_grammar(events: list[dict[str, Any]]) -> None:
     """The written grammar of `events.py`, on the JSON lines of one run."""
     kinds = [event["type"] for event in events]

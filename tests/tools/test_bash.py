@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from peer import Peer, call, reply, text
-from program import Done, Program, finish
+from program import Done, Program, alive, finish
 
 FLOOD = 200 << 20
 
@@ -23,13 +23,6 @@ def nanocode(tmp_path: Path) -> Program:
 
 def bash(nanocode: Program, command: str, **more: object) -> Done:
     return nanocode.run("tool", "bash", json.dumps({"command": command, **more}))
-
-
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 def test_output_and_errors_come_in_one_stream_in_order(nanocode: Program) -> None:
