@@ -26,6 +26,7 @@ FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 # Where an import may stand inside a function, and why.
 LAZY = {
     "cli": "start-up: `--help` and `--version` need neither asyncio nor httpx",
+    "hot/splices": "start-up: `difflib` serves diffs of replaced runs only",
     "nearest": "start-up: `difflib` serves errors only",
     "session": "start-up: the demo model is loaded by those who ask for it",
     "hot/search": "`regex` costs 20 ms, and only a search needs it",

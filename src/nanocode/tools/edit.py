@@ -66,6 +66,8 @@ async def edit(
 
 
 def _edit(context: Context, name: str, edits: list[Edit]) -> Result:
+    if not edits:
+        raise ToolError("`edits` is empty; give at least one replacement")
     path = context.path(name)
     before = _checked(context, path, name)
     data = path.read_bytes()
