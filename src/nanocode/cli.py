@@ -197,7 +197,7 @@ def _talk(settings: Settings) -> int:
     import asyncio
 
     from nanocode.session import Session
-    from nanocode.ui import repl
+    from nanocode.ui.lines import Lines
     from nanocode.ui.plain import PlainSink
     from nanocode.ui.sink import Output
 
@@ -208,7 +208,7 @@ def _talk(settings: Settings) -> int:
     with asyncio.Runner() as runner:
         session = runner.run(Session(settings, sink).__aenter__())
         try:
-            return repl.run(runner, session, input, out)
+            return Lines(session, input, out).run(runner)
         finally:
             runner.run(session.__aexit__(None, None, None))
 

@@ -8,7 +8,7 @@ import pytest
 
 from nanocode.settings import FLAGS, VARIABLES
 from nanocode.tools import ALL
-from nanocode.ui.commands import COMMANDS
+from nanocode.ui.commands import COMMANDS, FAMILIES
 
 README = Path(__file__).parents[2] / "README.md"
 
@@ -36,7 +36,7 @@ def tools() -> Iterator[str]:
 
 
 def commands() -> Iterator[str]:
-    for command in COMMANDS:
+    for command in (*COMMANDS, *FAMILIES):
         names = ", ".join(f"`{name}`" for name in command.names)
         yield f"| {names} {command.argument} | {command.meaning} |".replace("  |", " |")
 

@@ -1,41 +1,55 @@
 """The slash commands as one table: name, help, what runs; knows nothing of how a line is read or shown."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import NamedTuple
 
 from nanocode.errors import NanocodeError, UsageError
 from nanocode.nearest import nearest
 from nanocode.session import Session
+from nanocode.ui.desk import Desk, Option
 
 
 class Command(NamedTuple):
-    """One command. `run(session, argument)` gives the text to show; `QUIT` ends the REPL.
+    """One command. `run(desk, argument)` gives the text to show, "" for none; a NanocodeError is shown with its hint.
 
-    `while_working` marks one that may run while a turn is under way; the others wait for its end.
+    `while_working` marks one that may run while a turn is under way; the others wait for its end. `options` lists
+    what its argument may be, for completion: called at each key, so it must not wait for anything.
     """
 
     names: tuple[str, ...]
     argument: str
     meaning: str
-    run: Callable[[Session, str], Awaitable[str]]
+    run: Callable[[Desk, str], Awaitable[str]]
     while_working: bool = False
+    options: Callable[[Session], Iterable[Option]] | None = None
 
 
-QUIT = "\0quit"
+class Family(NamedTuple):
+    """Commands that a session brings, such as one for each skill; the first four fields are for `/help` and the README.
+
+    `members` is called at each key, so it must not wait for anything.
+    """
+
+    names: tuple[str, ...]
+    argument: str
+    meaning: str
+    members: Callable[[Session], Iterable[Command]]
 
 
-async def _help(session: Session, argument: str) -> str:
-    rows = [(f"{', '.join(each.names)} {each.argument}".rstrip(), each.meaning) for each in COMMANDS]
+async def _help(desk: Desk, argument: str) -> str:
+    table: list[Command | Family] = [*COMMANDS, *FAMILIES]
+    rows = [(f"{', '.join(each.names)} {each.argument}".rstrip(), each.meaning) for each in table]
     width = max(len(name) for name, _ in rows)
     return "\n".join(f"{name:{width}}  {meaning}" for name, meaning in rows)
 
 
-async def _clear(session: Session, argument: str) -> str:
-    session.agent.history.clear()
+async def _clear(desk: Desk, argument: str) -> str:
+    desk.session.agent.history.clear()
     return "the conversation is cleared"
 
 
-async def _model(session: Session, argument: str) -> str:
+async def _model(desk: Desk, argument: str) -> str:
+    session = desk.session
     try:
         listed = await session.client.models()
     except NanocodeError as error:
@@ -58,12 +72,13 @@ def _chosen(session: Session, wanted: str, listed: list[str]) -> str:
     return f"model is now `{found}`" + ("" if exact or similar else "; the server does not list it")
 
 
-async def _tools(session: Session, argument: str) -> str:
-    return "\n".join(f"{each.name}: {each.description.splitlines()[0]}" for each in session.toolbox.tools.values())
+async def _tools(desk: Desk, argument: str) -> str:
+    return "\n".join(f"{each.name}: {each.description.splitlines()[0]}" for each in desk.session.toolbox.tools.values())
 
 
-async def _quit(session: Session, argument: str) -> str:
-    return QUIT
+async def _quit(desk: Desk, argument: str) -> str:
+    desk.leave()
+    return ""
 
 
 COMMANDS = (
@@ -71,18 +86,26 @@ COMMANDS = (
     Command(("/c", "/clear", "/new"), "", "clear the conversation", _clear),
     Command(("/model", "/models"), "[id or part]", "show the model and what the server lists, or switch", _model, True),
     Command(("/tools",), "", "list the tools", _tools, True),
-    Command(("/q", "/quit", "/exit", "exit"), "", "quit", _quit),
+    Command(("/q", "/quit", "/exit", "exit"), "", "quit", _quit, True),
 )
+FAMILIES: tuple[Family, ...] = ()
 
 
-def find(line: str) -> tuple[Command, str] | None:
+def available(session: Session) -> Iterable[Command]:
+    """Every command that works in this session; a fixed one wins over one of a family with its name."""
+    yield from COMMANDS
+    for family in FAMILIES:
+        yield from family.members(session)
+
+
+def find(session: Session, line: str) -> tuple[Command, str] | None:
     """The command of a line and its argument, None for a prompt. Raises UsageError for an unknown command."""
-    name, _, argument = line.strip().partition(" ")
-    for command in COMMANDS:
+    name, argument = [*line.split(maxsplit=1), "", ""][:2]
+    for command in available(session):
         if name in command.names and (name.startswith("/") or not argument):
-            return command, argument.strip()
+            return command, argument
     if not name.startswith("/") or "/" in name[1:]:
         return None
-    known = [each for command in COMMANDS for each in command.names]
+    known = [each for command in available(session) for each in command.names]
     near = nearest(name, known, 1)
     raise UsageError(f"unknown command `{name}`", f"did you mean `{near[0]}`?" if near else "`/help` lists them")

@@ -1,0 +1,35 @@
+"""What a slash command may use of the front end that took it; knows no front end."""
+
+from collections.abc import Sequence
+from typing import Literal, Protocol
+
+from nanocode.session import Session
+
+Form = Literal["plain", "markdown", "diff"]
+# A value to complete or choose, and what it means.
+Option = tuple[str, str]
+
+
+class Desk(Protocol):
+    """The front end at work: the terminal, or plain lines."""
+
+    session: Session
+
+    @property
+    def working(self) -> bool:
+        """Whether a turn is under way."""
+
+    def show(self, text: str, form: Form = "plain") -> None:
+        """Show foreign text above the prompt, now; what a command returns is shown as "plain"."""
+
+    def send(self, text: str) -> None:
+        """Take `text` as though it had been typed: a turn of its own, or steering while one is under way."""
+
+    async def edit(self, text: str, suffix: str = ".md") -> str:
+        """`text` as the user left it in `$VISUAL` or `$EDITOR`. Raises UsageError when neither works."""
+
+    async def choose(self, title: str, options: Sequence[Option]) -> str | None:
+        """The value that the user picks, None when nothing is."""
+
+    def leave(self) -> None:
+        """End the program as soon as the command returns."""

@@ -1,0 +1,87 @@
+"""The REPL of terminals that can only scroll: one line, one turn; knows nothing of how one is shown."""
+
+import asyncio
+import signal
+from collections.abc import Callable, Sequence
+
+from nanocode.errors import NanocodeError, UsageError
+from nanocode.session import Session
+from nanocode.ui.commands import find
+from nanocode.ui.desk import Form, Option
+from nanocode.ui.plain import failure
+from nanocode.ui.sink import Output
+
+_RULE = "─" * 40
+
+
+class Lines:
+    """The desk of this front end. `run` reads prompts by `ask` until the end and gives the exit code."""
+
+    working = False
+
+    def __init__(self, session: Session, ask: Callable[[str], str], out: Output) -> None:
+        self.session = session
+        self._ask, self._out = ask, out
+        self._sent: list[str] = []
+        self._left = False
+
+    def run(self, runner: asyncio.Runner) -> int:
+        """Ctrl-C interrupts a turn, and twice at an empty prompt leaves."""
+        self._out.dim(f"nanocode · {self.session.agent.model.id} · /help lists the commands, /q quits\n")
+        leaving = False
+        while not self._left:
+            try:
+                line = self._ask(f"{_RULE}\n❯ ").strip()  # noqa: RUF001 - the prompt
+            except EOFError:
+                self._out.write("\n")
+                return 0
+            except KeyboardInterrupt:
+                if leaving:
+                    return 130
+                leaving = True
+                self._out.dim("\n(Ctrl-C again or /q quits)\n")
+                continue
+            leaving = False
+            if line:
+                runner.run(self._one(line))
+        return 0
+
+    async def _one(self, line: str) -> None:
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGINT, self.session.interrupt)
+        try:
+            await self._take(line)
+            while self._sent:
+                await self.session.submit(self._sent.pop(0))
+        except NanocodeError as error:
+            self._out.red(failure(str(error), error.hint))
+        finally:
+            loop.remove_signal_handler(signal.SIGINT)
+
+    async def _take(self, line: str) -> None:
+        command = find(self.session, line)
+        if command is None:
+            self._out.write(f"{_RULE}\n")
+            self.send(line)
+        elif answer := await command[0].run(self, command[1]):
+            self.show(answer)
+
+    def show(self, text: str, form: Form = "plain") -> None:
+        self._out.write(f"{text}\n")
+
+    def send(self, text: str) -> None:
+        self._sent.append(text)
+
+    async def edit(self, text: str, suffix: str = ".md") -> str:
+        raise UsageError("there is no editor in a terminal that can only scroll", "set TERM to your terminal's name")
+
+    async def choose(self, title: str, options: Sequence[Option]) -> str | None:
+        self.show("\n".join([title, *(f"{n}. {value}  {why}".rstrip() for n, (value, why) in enumerate(options, 1))]))
+        try:
+            picked = self._ask("number: ").strip()
+        except (EOFError, KeyboardInterrupt):
+            return None
+        return options[int(picked) - 1][0] if picked.isdecimal() and 0 < int(picked) <= len(options) else None
+
+    def leave(self) -> None:
+        self._left = True
