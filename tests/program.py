@@ -93,6 +93,9 @@ def assert_grammar(events: list[dict[str, Any]]) -> None:
     """The written grammar of `events.py`, on the JSON lines of one run."""
     kinds = [event["type"] for event in events]
     assert kinds[0] == "session"
+    # What is to be said of the surroundings, before the run.
+    while kinds[1] == "notice":
+        events, kinds = [events[0], *events[2:]], [kinds[0], *kinds[2:]]
     assert kinds.count("turn_start") == 1 and kinds.index("turn_start") == 1
     assert kinds.count("agent_end") == 1 and kinds[-1] == "agent_end"
     open_tools: dict[str, str] = {}

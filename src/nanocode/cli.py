@@ -1,9 +1,11 @@
 """argv to front end to exit code: the only reader of argv, environment, home and cwd; knows nothing of turns."""
 
 import os
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,9 @@ from nanocode.settings import FLAGS, Settings, resolve
 # What `RunEnded.stop_reason` means to the shell.
 EXIT_CODES = {"done": 0, "failed": 1, "limit": 3, "transient": 75, "interrupted": 130}
 BROKEN_PIPE = 141
+# What `--resume` without an id stands for: choose from the list.
+PICK = "?"
+_ID = re.compile(r"[0-9a-f]{4,12}|.*\.jsonl")
 # A prompt is there already; a pipe that says nothing for this long will not join it.
 _STDIN_SECONDS = 1.0
 
@@ -80,14 +85,23 @@ def parse(words: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
         kind: dict[str, Any] = {"action": "store_true"} if not flag.metavar else {"choices": flag.choices or None}
         if flag.repeat:
             kind = {"action": "append"}
+        if flag.metavar.startswith("["):
+            kind = {"nargs": "?", "const": PICK}
         parser.add_argument(*flag.names, dest=flag.field, **kind)
     parser.add_argument("words", nargs="*")
     parser.error = _bad_flag  # type: ignore[method-assign,assignment]
     try:
-        found = vars(parser.parse_intermixed_args(list(words)))
+        found = vars(parser.parse_intermixed_args(_spelled(words)))
     except ArgumentError as error:
         _bad_flag(str(error))
     return found, found.pop("words")
+
+
+def _spelled(words: Sequence[str]) -> list[str]:
+    """The words with `--resume` cut off from a prompt behind it: only what looks like an id belongs to it."""
+    follower = dict(pairwise(words)).get("--resume", "")
+    known = _ID.fullmatch(follower)
+    return [f"--resume={PICK}" if word == "--resume" and not known else word for word in words]
 
 
 def _bad_flag(words: str) -> None:

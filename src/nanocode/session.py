@@ -3,20 +3,27 @@
 import asyncio
 import os
 from dataclasses import replace
-from datetime import date
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 from nanocode import __version__, tools
+from nanocode.agent.history import History
 from nanocode.agent.inbox import Inbox
-from nanocode.agent.loop import Agent
+from nanocode.agent.loop import Agent, Spent
+from nanocode.agent.repair import repaired
 from nanocode.agent.toolbox import Toolbox, select
-from nanocode.context.prompt import system_prompt
-from nanocode.errors import UsageError
-from nanocode.events import Emit, RunEnded, SessionOpened
+from nanocode.context import pictures, prompt
+from nanocode.context.surroundings import look
+from nanocode.errors import NanocodeError, UsageError
+from nanocode.events import Emit, Event, Notice, RunEnded, SessionOpened, UsageReported
+from nanocode.guard import secrets
+from nanocode.messages import Image, User
 from nanocode.provider import auth, catalog
 from nanocode.provider.client import Client
 from nanocode.settings import Settings
+from nanocode.store import shelf
+from nanocode.store.transcript import Transcript
+from nanocode.store.undo import Undo
 
 if TYPE_CHECKING:
     from nanocode.provider.demo import DemoServer
@@ -25,15 +32,19 @@ if TYPE_CHECKING:
 class Session:
     """A conversation that lives in one event loop. Use it as `async with Session(settings, emit) as session`.
 
-    Raises UsageError on entry when it cannot be started: no key, an unknown tool, a model that is not served.
+    `around` is what was found for it on disk, `spent` what it has used over all its runs. Raises UsageError on
+    entry when it cannot be started: no key, an unknown tool, a model that is not served, a session open elsewhere.
     """
 
     def __init__(self, settings: Settings, emit: Emit) -> None:
-        self.id = os.urandom(6).hex()
         self.settings = settings
-        self._emit = emit
+        self._show = emit
         self._demo: DemoServer | None = None
         self._run: asyncio.Task[RunEnded] | None = None
+
+    @property
+    def id(self) -> str:
+        return self.transcript.id
 
     async def __aenter__(self) -> "Session":
         if self.settings.demo:
@@ -46,7 +57,9 @@ class Session:
         except BaseException:
             await self._close_demo()
             raise
-        self._emit(SessionOpened(__version__, self.id, str(self.settings.cwd), self.settings.model))
+        self._opened()
+        for warning in self.around.warnings:
+            self._warn(warning)
         return self
 
     def _compose(self) -> None:
@@ -58,24 +71,92 @@ class Session:
                 f"`--max-cost` needs a price, and none is known for `{model.id}`", "use --max-turns instead"
             )
         chosen = select(tools.ALL, settings.tools)
-        self.toolbox = Toolbox(chosen, settings, self._emit, takes_images=model.takes_images)
+        self.redactor = secrets.Redactor([key.value, *secrets.known(settings.environ)])
+        self.around = look(settings)
+        self.toolbox = Toolbox(
+            chosen,
+            settings,
+            self._emit,
+            takes_images=model.takes_images,
+            changing=lambda path: self.undo.changing(path),
+        )
         self.inbox = Inbox(self._emit)
         self.client = Client(settings, key)
-        prompt = system_prompt(settings, date.today())
-        self.agent = Agent(self.client, model, prompt, self.toolbox, self.inbox, settings, self._emit)
+        system = prompt.system_prompt(settings, self.around, chosen)
+        self.agent = Agent(self.client, model, system, self.toolbox, self.inbox, settings, self._emit, self._user)
+        self._take(shelf.opened(settings, _new_id(), redact=self.redactor.line, warn=self._warn))
+
+    def _take(self, transcript: Transcript) -> None:
+        """Go on with the conversation that a transcript holds."""
+        saved = transcript.saved
+        self.transcript = transcript
+        self.undo = Undo(
+            transcript.path.with_suffix(".undo") if transcript.path else None, covers=self._covered, warn=self._warn
+        )
+        self.spent = Spent(saved.turns, saved.usage, saved.cost)
+        self.agent.history = History(repaired(saved.view))
+
+    def _opened(self) -> None:
+        self._emit(SessionOpened(__version__, self.id, str(self.settings.cwd), self.agent.model.id))
+        if saved := len(self.agent.history.messages):
+            self._warn(f"going on with session {self.id}: {saved} messages")
+        elif self.settings.continued:
+            self._warn("there is no earlier session of this folder; this is a new one")
+        if skipped := self.transcript.saved.skipped:
+            self._warn(f"{skipped} broken lines of the session were passed over")
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.client.aclose()
         await self._close_demo()
+        self.transcript.close()
 
     async def _close_demo(self) -> None:
         if self._demo is not None:
             await self._demo.close()
 
+    def _emit(self, event: Event) -> None:
+        # The disk comes first: what a front end has shown is saved.
+        self.transcript(event)
+        self.undo(event)
+        if isinstance(event, UsageReported):
+            self.spent.turns += 1
+            self.spent.add(event.usage, event.cost)
+        self._show(event)
+
+    def _warn(self, text: str) -> None:
+        self._show(Notice(text))
+
+    def _covered(self, name: str) -> bool:
+        return name in ("write", "edit") or name not in self.toolbox.tools or self.toolbox.tools[name].reads
+
+    def _user(self, text: str) -> User:
+        """The message that a prompt becomes: its skill or template filled in, the images it names attached."""
+        try:
+            return User(self.around.expand(text), tuple(self._images(text)))
+        except UsageError as error:
+            self._warn(str(error))
+            return User(text)
+
+    def _images(self, text: str) -> list[Image]:
+        images = []
+        for written, path in pictures.named(text, self.settings.cwd, self.settings.home):
+            if not self.agent.model.takes_images:
+                self._warn(f"{written} is not sent: `{self.agent.model.id}` does not take images")
+                continue
+            try:
+                images.append(pictures.load(path).image)
+            except (NanocodeError, OSError) as error:
+                self._warn(f"{written} is not sent: {error}")
+        return images
+
     async def submit(self, text: str) -> RunEnded:
-        """Run one prompt to its end; `interrupt` ends it early, and so does cancelling the caller."""
+        """Run one prompt to its end; `interrupt` ends it early, and so does cancelling the caller.
+
+        Raises UsageError for a skill that does not exist.
+        """
+        self.around.expand(text)
         self._run = asyncio.create_task(self.agent.run(text))
         try:
             return await asyncio.shield(self._run)
@@ -85,6 +166,7 @@ class Session:
             raise
         finally:
             self._run = None
+            await asyncio.to_thread(self.transcript.sync)
 
     def interrupt(self) -> bool:
         """Stop the running turn, if there is one; whether there was."""
@@ -97,3 +179,29 @@ class Session:
         """Use the model `id` from the next request on. Raises UsageError when it is not served by chat."""
         self.agent.model = catalog.model(self.settings, id.removeprefix("opencode-go/"))
         self.toolbox.takes_images = self.agent.model.takes_images
+
+    def clear(self) -> None:
+        """Begin a new session; the one so far stays on disk."""
+        self.transcript.close()
+        self._take(shelf.new(self.settings, _new_id(), redact=self.redactor.line, warn=self._warn))
+
+    def resume(self, entry: shelf.Entry) -> None:
+        """Leave this session and go on with another. Raises UsageError when that is open elsewhere."""
+        transcript = Transcript.resume(entry.path, redact=self.redactor.line, warn=self._warn)
+        self.transcript.close()
+        self._take(transcript)
+
+    def reload(self) -> None:
+        """Read context files, skills and prompts again; the next request has them."""
+        self.around = look(self.settings)
+        self.agent.system = prompt.system_prompt(self.settings, self.around, self.toolbox.tools.values())
+        for warning in self.around.warnings:
+            self._warn(warning)
+
+    def sections(self) -> dict[str, str]:
+        """The parts of the system prompt by name, as they are now."""
+        return prompt.sections(self.settings, self.around, self.toolbox.tools.values())
+
+
+def _new_id() -> str:
+    return os.urandom(6).hex()

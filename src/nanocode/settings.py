@@ -34,6 +34,11 @@ FLAGS = (
     Flag(("--model",), "model", "ID", "model for this run"),
     Flag(("--system-prompt",), "system_prompt", "TEXT|FILE", "replace the system prompt", repeat=True),
     Flag(("--append-system-prompt",), "append_system_prompt", "TEXT|FILE", "add to the system prompt", repeat=True),
+    Flag(("-nc", "--no-context-files"), "no_context_files", "", "do not read AGENTS.md, CLAUDE.md and the like"),
+    Flag(("-c", "--continue"), "continued", "", "go on with the last session of this folder"),
+    Flag(("--resume",), "resume", "[ID]", "go on with a session by the start of its id; without one: choose"),
+    Flag(("--session",), "session", "ID|PATH", "go on with this session, or start one in the file PATH"),
+    Flag(("--no-session",), "no_session", "", "keep nothing of this session on disk"),
     Flag(("--tools",), "tools", "NAMES", "only these tools (`read,bash`), `none`, or `all` (default)"),
     Flag(("--max-turns",), "max_turns", "N", "stop after N answers of the model (exit 3)"),
     Flag(("--max-cost",), "max_cost", "DOLLARS", "stop when the run has cost this much (exit 3)"),
@@ -75,6 +80,8 @@ VARIABLES = (
     Variable("NANOCODE_MAX_OUTPUT_TOKENS", "max_output", 0, "`max_tokens` of a request; 0: from the catalogue"),
     Variable("NANOCODE_BASH_SECONDS", "bash_seconds", 0.0, "default timeout of bash; 0: none"),
     Variable("NANOCODE_MISE_HOT_RELOAD", "mise", True, "0: bash does not refresh mise's environment first"),
+    Variable("NANOCODE_ROOT_CONTEXT", "root_context", True, "0: no AGENTS.md or CLAUDE.md beside the code"),
+    Variable("NANOCODE_PARENT_SESSION", "parent_session", "", "set for child processes: the session they belong to"),
     Variable("NANOCODE_QUIET_TOOLS", "quiet_tools", False, "1 hides tool calls and results in text output"),
     Variable("NO_COLOR", "", "", "any value: no colour"),
     Variable("FORCE_COLOR", "", "", "any value: colour also without a terminal"),
@@ -98,6 +105,13 @@ class Settings:
     system_prompt: tuple[str, ...] = ()
     append_system_prompt: tuple[str, ...] = ()
     tools: str = "all"
+    no_context_files: bool = False
+    continued: bool = False
+    resume: str = ""
+    session: str = ""
+    no_session: bool = False
+    root_context: bool = True
+    parent_session: str = ""
     demo: bool = False
     max_turns: int | None = None
     max_cost: float | None = None

@@ -1,7 +1,8 @@
 """What a tool is: a function whose signature is its JSON Schema; knows nothing of models or of who calls."""
 
 import inspect
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import NoneType, UnionType
@@ -26,6 +27,12 @@ class Stamps:
         return self.seen.get(str(path.resolve()), _stamp(path)) != _stamp(path)
 
 
+@contextmanager
+def unwatched(path: Path) -> Iterator[None]:
+    """Let a change of `path` happen, and keep nothing of it."""
+    yield
+
+
 def _stamp(path: Path) -> tuple[int, int, int]:
     facts = path.stat()
     return facts.st_ino, facts.st_size, facts.st_mtime_ns
@@ -33,13 +40,17 @@ def _stamp(path: Path) -> tuple[int, int, int]:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a running tool may use: settings, a way to show output as it comes, and the stop byte for threads."""
+    """What a running tool may use: settings, a way to show output as it comes, and the stop byte for threads.
+
+    A tool changes a file only inside `with changing(path)`, so that the change can be taken back.
+    """
 
     settings: Settings
     output: Callable[[str], None]
     stop: bytearray
     stamps: Stamps
     takes_images: bool = False
+    changing: Callable[[Path], AbstractContextManager[None]] = unwatched
 
     def path(self, text: str) -> Path:
         """The absolute path a model means: `~` expands, one leading `@` is dropped, relative to the cwd."""
@@ -63,7 +74,7 @@ class Tool:
     """A declared tool. `parameters` is the JSON Schema of its arguments; `aliases` maps older spellings to names.
 
     `reads` marks a tool that changes nothing: such calls run side by side. `prepare` brings other shapes of the
-    arguments into the declared one before they are checked.
+    arguments into the declared one before they are checked. `guidance` is a line for the system prompt.
     """
 
     name: str
@@ -73,6 +84,7 @@ class Tool:
     reads: bool
     aliases: Mapping[str, str]
     prepare: Callable[[dict[str, Any]], dict[str, Any]]
+    guidance: str = ""
 
 
 def tool(
@@ -80,6 +92,7 @@ def tool(
     reads: bool = False,
     aliases: Mapping[str, str] | None = None,
     prepare: Callable[[dict[str, Any]], dict[str, Any]] = dict,
+    guidance: str = "",
 ) -> Callable[[Callable[..., Awaitable[Result]]], Tool]:
     """Declare `async def name(context, …) -> Result`; the docstring is what the model reads.
 
@@ -90,7 +103,7 @@ def tool(
     def declare(function: Callable[..., Awaitable[Result]]) -> Tool:
         description = inspect.cleandoc(function.__doc__ or "")
         name = function.__name__.rstrip("_")
-        return Tool(name, description, _parameters(function), function, reads, aliases or {}, prepare)
+        return Tool(name, description, _parameters(function), function, reads, aliases or {}, prepare, guidance)
 
     return declare
 

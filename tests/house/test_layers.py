@@ -9,7 +9,7 @@ import nanocode
 ROOT = Path(nanocode.__file__).parent
 
 FLOORS = [
-    {"errors", "jsontext", "nearest"},
+    {"errors", "jsontext", "nearest", "atomic"},
     {"hot", "_ext"},
     {"messages", "settings"},
     {"events"},
@@ -29,6 +29,8 @@ LAZY = {
     "hot/splices": "start-up: `difflib` serves diffs of replaced runs only",
     "nearest": "start-up: `difflib` serves errors only",
     "session": "start-up: the demo model is loaded by those who ask for it",
+    "context/frontmatter": "start-up: `yaml` serves those who keep skills or prompts",
+    "context/pictures": "Pillow is an extra, and only large images need it",
     "hot/search": "`regex` costs 20 ms, and only a search needs it",
     "hot/pattern": "`regex` costs 20 ms, and only a search needs it",
 }

@@ -1,7 +1,7 @@
 """The agent: ask the model, run its calls, ask again; the one file to read first. Knows no terminal and no sockets."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from nanocode.agent.history import History
@@ -17,7 +17,7 @@ from nanocode.settings import Settings
 
 @dataclass(slots=True)
 class Spent:
-    """What one run has used; `cost` in dollars, None once a price was unknown."""
+    """What one run, or a session, has used; `cost` in dollars, None once a price was unknown."""
 
     turns: int = 0
     usage: Usage = Usage()  # noqa: RUF009 - frozen
@@ -29,14 +29,25 @@ class Spent:
 
 
 class Agent:
-    """One conversation with one model. `run` takes the next text to its end; cancel its task to interrupt."""
+    """One conversation with one model. `run` takes the next text to its end; cancel its task to interrupt.
+
+    `user` makes the message of each text that a person gives.
+    """
 
     def __init__(
-        self, client: Client, model: Model, system: str, toolbox: Toolbox, inbox: Inbox, settings: Settings, emit: Emit
+        self,
+        client: Client,
+        model: Model,
+        system: str,
+        toolbox: Toolbox,
+        inbox: Inbox,
+        settings: Settings,
+        emit: Emit,
+        user: Callable[[str], User] = User,
     ) -> None:
         self.model, self.system, self.inbox = model, system, inbox
         self.history = History()
-        self._client, self._toolbox, self._settings, self._emit = client, toolbox, settings, emit
+        self._client, self._toolbox, self._settings, self._emit, self._user = client, toolbox, settings, emit, user
 
     async def run(self, text: str) -> RunEnded:
         """Answer `text`. Whatever happens, the history is valid afterwards and the returned event was emitted last."""
@@ -61,13 +72,13 @@ class Agent:
     async def _converse(self, text: str, spent: Spent) -> None:
         incoming: Sequence[str] = (text,)
         while incoming:
-            self._add(*map(User, incoming))
+            self._add(*map(self._user, incoming))
             while True:
                 answer = await self._ask(spent)
                 if answer.calls:
                     await self._answer(answer.calls)
                 steering = self.inbox.take_steering()
-                self._add(*map(User, steering))
+                self._add(*map(self._user, steering))
                 if not answer.calls and not steering:
                     break
             incoming = self.inbox.take_followup()

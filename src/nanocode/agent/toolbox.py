@@ -3,8 +3,10 @@
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 from nanocode.agent.arguments import arguments, parsed
@@ -12,7 +14,7 @@ from nanocode.errors import LimitReached, ToolError, UsageError
 from nanocode.events import Emit, ToolEnded, ToolOutput, ToolStarted
 from nanocode.messages import Call, Image, ToolAnswer
 from nanocode.settings import Settings
-from nanocode.tool import Context, Stamps, Tool
+from nanocode.tool import Context, Stamps, Tool, unwatched
 
 NOTE_AT, STOP_AT = 3, 5
 _AT_ONCE = 8
@@ -32,9 +34,17 @@ class Answer:
 class Toolbox:
     """The tools of a session. `answer` runs calls; `call` runs one, and is the only place that catches everything."""
 
-    def __init__(self, tools: Iterable[Tool], settings: Settings, emit: Emit, *, takes_images: bool = False) -> None:
+    def __init__(
+        self,
+        tools: Iterable[Tool],
+        settings: Settings,
+        emit: Emit,
+        *,
+        takes_images: bool = False,
+        changing: Callable[[Path], AbstractContextManager[None]] = unwatched,
+    ) -> None:
         self.tools: Mapping[str, Tool] = {tool.name: tool for tool in tools}
-        self.takes_images = takes_images
+        self.takes_images, self.changing = takes_images, changing
         self._settings, self._emit = settings, emit
         self._stamps = Stamps()
         self._guard = Guard()
@@ -110,7 +120,12 @@ class Toolbox:
             raise ToolError(f"there is no tool `{call.name}`; the tools are: {', '.join(self.tools) or 'none'}")
         checked = arguments(tool, call.arguments)
         context = Context(
-            self._settings, lambda text: self._emit(ToolOutput(call.id, text)), stop, self._stamps, self.takes_images
+            self._settings,
+            lambda text: self._emit(ToolOutput(call.id, text)),
+            stop,
+            self._stamps,
+            self.takes_images,
+            self.changing,
         )
         result = await tool.run(context, **checked)
         return Answer(result.text, False, result.images)

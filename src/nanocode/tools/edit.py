@@ -6,11 +6,10 @@ import stat
 from pathlib import Path
 from typing import Annotated, Any, TypedDict
 
-from nanocode import hot
+from nanocode import atomic, hot
 from nanocode.errors import EditError, ToolError
 from nanocode.jsontext import loads, mend
 from nanocode.tool import Context, Result, tool
-from nanocode.tools import atomic
 from nanocode.tools.output import plural
 
 _SPELLINGS = {
@@ -53,7 +52,11 @@ def _one_shape(arguments: dict[str, Any]) -> dict[str, Any]:
     return named
 
 
-@tool(aliases={"file_path": "path", "filePath": "path", "file": "path"}, prepare=_one_shape)
+@tool(
+    aliases={"file_path": "path", "filePath": "path", "file": "path"},
+    prepare=_one_shape,
+    guidance="edit needs `oldText` exactly as in the file, without the line numbers that read shows; make it unique.",
+)
 async def edit(
     context: Context,
     path: Annotated[str, "file to edit, relative to the working folder or absolute"],
@@ -77,7 +80,8 @@ def _edit(context: Context, name: str, edits: list[Edit]) -> Result:
         raise ToolError(f"`{name}` is unchanged: {error}") from None
     if _facts(path.stat()) != before:
         raise ToolError(f"`{name}` was changed by someone else just now; nothing was written, read it again")
-    atomic.replace(path, hot.apply_edits(data, splices))
+    with context.changing(path):
+        atomic.replace(path, hot.apply_edits(data, splices))
     context.stamps.note(path)
     diff = hot.diff_edits(data, splices, name)
     loose = sorted({splice.level for splice in splices} - {"exact"})

@@ -26,7 +26,11 @@ _MAGIC = {
 }
 
 
-@tool(reads=True, aliases={"file_path": "path", "filePath": "path", "file": "path"})
+@tool(
+    reads=True,
+    aliases={"file_path": "path", "filePath": "path", "file": "path"},
+    guidance="Read-only calls that do not depend on each other go into one message: they run side by side.",
+)
 async def read(
     context: Context,
     path: Annotated[str, "file to read, relative to the working folder or absolute"],

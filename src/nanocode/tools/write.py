@@ -3,10 +3,10 @@
 import asyncio
 from typing import Annotated
 
+from nanocode import atomic
 from nanocode.errors import ToolError
 from nanocode.jsontext import mend
 from nanocode.tool import Context, Result, tool
-from nanocode.tools import atomic
 from nanocode.tools.output import plural, size
 
 
@@ -25,9 +25,10 @@ def _write(context: Context, name: str, content: str) -> Result:
     if path.is_dir() or name.endswith("/"):
         raise ToolError(f"`{name}` is a folder; name a file in it")
     existed = path.exists()
-    path.parent.mkdir(parents=True, exist_ok=True)
     data = mend(content).encode()
-    atomic.replace(path, data)
+    with context.changing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        atomic.replace(path, data)
     context.stamps.note(path)
     lines = len(data.splitlines())
     verb = "overwrote" if existed else "wrote new file"
