@@ -60,7 +60,7 @@ class Run:
 
 
 class Peak:
-    """Peak memory of a running process, looked at 100 times a second: `ru_maxrss` would begin with that of the parent."""
+    """Peak memory of a running process, looked at 100 times a second; `ru_maxrss` begins with that of the parent."""
 
     def __init__(self, pid: int) -> None:
         self._path, self._kilobytes, self._ended = Path(f"/proc/{pid}/status"), 0, Event()
