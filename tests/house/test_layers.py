@@ -31,8 +31,7 @@ LAZY = {
     "session": "start-up: the demo model is loaded by those who ask for it",
     "context/frontmatter": "start-up: `yaml` serves those who keep skills or prompts",
     "context/pictures": "Pillow is an extra, and only large images need it",
-    "hot/search": "`regex` costs 20 ms, and only a search needs it",
-    "hot/pattern": "`regex` costs 20 ms, and only a search needs it",
+    "hot/backtrack": "`regex` costs 20 ms, and only a search needs it",
 }
 
 

@@ -46,7 +46,7 @@ async def grep(
         "limit": limit,
         "stop": call.stop,
     }
-    tree = {
+    tree: dict[str, Any] = {
         "globs": [glob] if glob else [],
         "hidden": hidden,
         "no_ignore": noIgnore,
@@ -87,7 +87,7 @@ def _lines(found: "Search", mode: str, limit: int, prefix: str, name: str) -> It
         noun = "matches" if mode == "lines" else "files"
         yield f"[{limit} {noun} limit reached. Use limit={limit * 2} for more, or refine the pattern]"
     for path, why in found.unreadable[:5]:
-        yield f"[not searched: {prefix}{shown(path)}: {why}]"
+        yield f"[not searched: {prefix + shown(path) if path else name}: {why}]"
     if len(found.unreadable) > 5:
         yield f"[{plural(len(found.unreadable) - 5, 'more path')} not searched]"
     if found.stopped:
