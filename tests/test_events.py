@@ -67,7 +67,15 @@ def test_the_names_that_programs_rely_on() -> None:
     assert (said["type"], said["role"], said["text"]) == ("message_end", "assistant", "hi")
     assert said["toolCalls"] == [{"id": "a", "name": "ls", "arguments": "{}"}]
     ended = json.loads(encode(ToolEnded("a", "ls", "x", True, 3)))
-    assert ended == {"type": "tool_end", "id": "a", "name": "ls", "result": "x", "isError": True, "durationMs": 3}
+    assert ended == {
+        "type": "tool_end",
+        "id": "a",
+        "name": "ls",
+        "result": "x",
+        "isError": True,
+        "durationMs": 3,
+        "details": "",
+    }
     usage = json.loads(encode(UsageReported(Usage(1, 2, 3), None)))
     assert usage == {"type": "usage", "usage": {"input": 1, "output": 2, "cached": 3}, "cost": None}
     run = json.loads(encode(RunEnded("hi", (User("a"),), "done", Usage(), 0.5)))

@@ -86,7 +86,7 @@ class ToolOutput:
 
 @dataclass(frozen=True, slots=True)
 class ToolEnded:
-    """`result` is what the model reads; `is_error` marks words about a failure."""
+    """`result` is what the model reads; `is_error` marks words about a failure; `details` a display may use: a diff."""
 
     type: ClassVar = "tool_end"
     id: str
@@ -94,6 +94,7 @@ class ToolEnded:
     result: str
     is_error: bool
     duration_ms: int
+    details: str = ""
 
 
 @dataclass(frozen=True, slots=True)

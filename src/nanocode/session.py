@@ -28,6 +28,10 @@ from nanocode.store.undo import Undo
 if TYPE_CHECKING:
     from nanocode.provider.demo import DemoServer
 
+ASIDE = (
+    "[A question beside the work, which goes on without you. Answer it from what you know so far and change nothing.]"
+)
+
 
 class Session:
     """A conversation that lives in one event loop. Use it as `async with Session(settings, emit) as session`.
@@ -168,12 +172,31 @@ class Session:
             self._run = None
             await asyncio.to_thread(self.transcript.sync)
 
+    async def aside(self, question: str, emit: Emit, *, tools: bool = False) -> RunEnded:
+        """Answer a question about the conversation so far beside it, also while a turn runs, and leave no trace in it.
+
+        `emit` gets the events of this run alone. Tools are those that change nothing, and only with `tools`.
+        """
+        chosen = [each for each in self.toolbox.tools.values() if each.reads] if tools else []
+        model, settings = self.agent.model, self.settings
+        box = Toolbox(chosen, settings, emit, takes_images=model.takes_images)
+        agent = Agent(self.client.sibling(), model, self.agent.system, box, Inbox(emit), settings, emit)
+        agent.history = History(self.agent.history.messages)
+        agent.history.close("[still running]")
+        return await agent.run(f"{ASIDE}\n\n{question}")
+
+    def note(self, text: str) -> None:
+        """Tell the model something with its next message. Only between turns."""
+        self.agent.add(User(text))
+
+    @property
+    def working(self) -> bool:
+        """Whether a turn is under way."""
+        return self._run is not None and not self._run.done()
+
     def interrupt(self) -> bool:
         """Stop the running turn, if there is one; whether there was."""
-        if self._run is None:
-            return False
-        self._run.cancel()
-        return True
+        return self._run is not None and self._run.cancel()
 
     def switch(self, id: str) -> None:
         """Use the model `id` from the next request on. Raises UsageError when it is not served by chat."""

@@ -62,11 +62,11 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a tool gives back: text for the model, images, and `details` for a display (such as a diff)."""
+    """What a tool gives back: text for the model, images, and `details` for a display: the unified diff of a change."""
 
     text: str
     images: tuple[Image, ...] = ()
-    details: Any = None
+    details: str = ""
 
 
 @dataclass(frozen=True, slots=True)

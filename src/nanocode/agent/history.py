@@ -16,9 +16,9 @@ class History:
     def add(self, *messages: Message) -> None:
         self.messages += messages
 
-    def close(self) -> tuple[ToolAnswer, ...]:
+    def close(self, words: str = INTERRUPTED) -> tuple[ToolAnswer, ...]:
         """Answer every call that has no answer yet, so that the next request is valid; the answers added."""
-        answers = tuple(ToolAnswer(call.id, call.name, INTERRUPTED, failed=True) for call in unanswered(self.messages))
+        answers = tuple(ToolAnswer(call.id, call.name, words, failed=True) for call in unanswered(self.messages))
         self.add(*answers)
         return answers
 

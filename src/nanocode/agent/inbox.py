@@ -31,6 +31,10 @@ class Inbox:
             self._set(self.steering, self.followups[1:])
         return taken
 
+    def replace(self, steering: tuple[str, ...], followups: tuple[str, ...]) -> None:
+        """Put these in the place of all that waits."""
+        self._set(steering, followups)
+
     def _set(self, steering: tuple[str, ...], followups: tuple[str, ...]) -> None:
         self.steering, self.followups = steering, followups
         self._emit(QueueChanged(steering, followups))

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nanocode.agent.history import History
 from nanocode.agent.inbox import Inbox
@@ -13,6 +13,9 @@ from nanocode.messages import Assistant, Call, Message, System, ToolAnswer, Usag
 from nanocode.provider.catalog import Model
 from nanocode.provider.client import Client
 from nanocode.settings import Settings
+
+# Without it the model takes its cut answer for one that it ended itself.
+CUT_SHORT = "[The user interrupted the turn before this message.]"
 
 
 @dataclass(slots=True)
@@ -47,6 +50,7 @@ class Agent:
     ) -> None:
         self.model, self.system, self.inbox = model, system, inbox
         self.history = History()
+        self._cut_short = False
         self._client, self._toolbox, self._settings, self._emit, self._user = client, toolbox, settings, emit, user
 
     async def run(self, text: str) -> RunEnded:
@@ -63,6 +67,7 @@ class Agent:
             stop, error = _stop_reason(failure), failure
         except asyncio.CancelledError:
             stop, error = "interrupted", NanocodeError("interrupted")
+            self._cut_short = True
         messages = self.history.messages[start:]
         final = next((each.text for each in reversed(messages) if isinstance(each, Assistant)), "")
         ended = RunEnded(final, messages, stop, spent.usage, spent.cost, str(error), error.hint)
@@ -72,13 +77,13 @@ class Agent:
     async def _converse(self, text: str, spent: Spent) -> None:
         incoming: Sequence[str] = (text,)
         while incoming:
-            self._add(*map(self._user, incoming))
+            self.add(*map(self._message, incoming))
             while True:
                 answer = await self._ask(spent)
                 if answer.calls:
                     await self._answer(answer.calls)
                 steering = self.inbox.take_steering()
-                self._add(*map(self._user, steering))
+                self.add(*map(self._message, steering))
                 if not answer.calls and not steering:
                     break
             incoming = self.inbox.take_followup()
@@ -90,10 +95,10 @@ class Agent:
             answer = await self._client.respond(self.model, messages, tuple(self._toolbox.tools.values()), self._emit)
         except asyncio.CancelledError:
             if self._client.partial and self._client.partial.text:
-                self._add(self._client.partial)
+                self.add(self._client.partial)
             raise
         spent.turns += 1
-        self._add(answer)
+        self.add(answer)
         usage = answer.usage or Usage()
         cost = self.model.cost(usage) if answer.usage else None
         spent.add(usage, cost)
@@ -110,7 +115,7 @@ class Agent:
         try:
             await self._toolbox.answer(calls, lambda answer: answers.__setitem__(answer.call_id, answer))
         finally:
-            self._add(*(answers[call.id] for call in calls if call.id in answers))
+            self.add(*(answers[call.id] for call in calls if call.id in answers))
             for answer in self.history.close():
                 self._emit(MessageAdded(answer))
 
@@ -121,7 +126,13 @@ class Agent:
         if limits.max_cost is not None and spent.cost is not None and spent.cost >= limits.max_cost:
             raise LimitReached(f"the run has cost ${spent.cost:.4f}", "raise the limit by --max-cost")
 
-    def _add(self, *messages: Message) -> None:
+    def _message(self, text: str) -> User:
+        note, self._cut_short = f"{CUT_SHORT}\n\n" if self._cut_short else "", False
+        message = self._user(text)
+        return replace(message, text=note + message.text)
+
+    def add(self, *messages: Message) -> None:
+        """Put messages into the history, and say so."""
         for message in messages:
             self.history.add(message)
             self._emit(MessageAdded(message))

@@ -29,6 +29,7 @@ class Answer:
     text: str
     failed: bool
     images: tuple[Image, ...] = ()
+    details: str = ""
 
 
 class Toolbox:
@@ -111,7 +112,7 @@ class Toolbox:
         finally:
             stop[0] = 1
             spent = round((time.monotonic() - started) * 1000)
-            self._emit(ToolEnded(call.id, call.name, answer.text, answer.failed, spent))
+            self._emit(ToolEnded(call.id, call.name, answer.text, answer.failed, spent, answer.details))
         return answer
 
     async def _run(self, call: Call, stop: bytearray) -> Answer:
@@ -128,7 +129,7 @@ class Toolbox:
             self.changing,
         )
         result = await tool.run(context, **checked)
-        return Answer(result.text, False, result.images)
+        return Answer(result.text, False, result.images, result.details)
 
 
 class Guard:

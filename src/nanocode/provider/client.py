@@ -5,6 +5,7 @@ import ssl
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from copy import copy
 from os import urandom
 
 import httpx
@@ -58,6 +59,10 @@ class Client:
 
     async def aclose(self) -> None:
         await self._http.aclose()
+
+    def sibling(self) -> "Client":
+        """A client for a second answer at the same time, over the same connections and in the same server session."""
+        return copy(self)
 
     async def respond(self, model: Model, messages: Sequence[Message], tools: Sequence[Tool], emit: Emit) -> Assistant:
         """The model's answer; its deltas are emitted as they come.
