@@ -5,6 +5,7 @@ import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -65,8 +66,10 @@ def _main(words: list[str]) -> int:
     if text or flags["one_shot"] or flags["mode"] == "json" or not sys.stdin.isatty():
         if not text:
             raise UsageError("there is no prompt", 'give one as an argument or on stdin: nanocode "explain this repo"')
+        if settings.resume == PICK:
+            raise UsageError("`--resume` needs an id here", "--continue takes the last session of this folder")
         return _one_shot(settings, text, flags)
-    return _talk(settings)
+    return _talk(_picked(settings))
 
 
 def _cwd() -> Path:
@@ -205,6 +208,14 @@ def _color(settings: Settings, terminal: bool) -> bool:
     if settings.environ.get("NO_COLOR"):
         return False
     return bool(settings.environ.get("FORCE_COLOR")) or (terminal and settings.environ.get("TERM") != "dumb")
+
+
+def _picked(settings: Settings) -> Settings:
+    if settings.resume != PICK:
+        return settings
+    from nanocode.ui.sessions import pick
+
+    return replace(settings, resume=pick(settings, input, sys.stdout.write))
 
 
 def _talk(settings: Settings) -> int:

@@ -5,6 +5,7 @@ NanocodeError            words for a person, and the way out as `hint`
 ├── LimitReached         turns, cost, time or a loop: exit 3
 ├── ToolError            a failed tool call: words for the model
 │   └── EditError        an edit that cannot be placed, with its reason class
+├── PictureError         an image that cannot be sent as it is
 └── ProviderError        the model server said no: exit 1
     ├── TransientError   worth another try; after the last one: exit 75
     └── ContextOverflow  the request is larger than the model's window
@@ -43,6 +44,10 @@ class EditError(ToolError):
     def __init__(self, message: str, reason: str) -> None:
         super().__init__(message)
         self.reason = reason
+
+
+class PictureError(NanocodeError):
+    """An image cannot be sent; the message says why, and what would help."""
 
 
 class ProviderError(NanocodeError):

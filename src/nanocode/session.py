@@ -14,15 +14,15 @@ from nanocode.agent.repair import repaired
 from nanocode.agent.toolbox import Toolbox, select
 from nanocode.context import pictures, prompt
 from nanocode.context.surroundings import look
-from nanocode.errors import NanocodeError, UsageError
-from nanocode.events import Emit, Event, Notice, RunEnded, SessionOpened, UsageReported
+from nanocode.errors import PictureError, UsageError
+from nanocode.events import Emit, Event, Notice, RunEnded, RunStarted, SessionOpened, UsageReported
 from nanocode.guard import secrets
 from nanocode.messages import Image, User
 from nanocode.provider import auth, catalog
 from nanocode.provider.client import Client
 from nanocode.settings import Settings
 from nanocode.store import shelf
-from nanocode.store.transcript import Transcript
+from nanocode.store.transcript import Saved, Transcript, read
 from nanocode.store.undo import Undo
 
 if TYPE_CHECKING:
@@ -36,8 +36,9 @@ ASIDE = (
 class Session:
     """A conversation that lives in one event loop. Use it as `async with Session(settings, emit) as session`.
 
-    `around` is what was found for it on disk, `spent` what it has used over all its runs. Raises UsageError on
-    entry when it cannot be started: no key, an unknown tool, a model that is not served, a session open elsewhere.
+    `around` is what was found for it on disk, `spent` what it has used over all its runs and `last` over the last
+    one. Raises UsageError on entry when it cannot be started: no key, an unknown tool, a model that is not served, a
+    session open elsewhere.
     """
 
     def __init__(self, settings: Settings, emit: Emit) -> None:
@@ -97,7 +98,7 @@ class Session:
         self.undo = Undo(
             transcript.path.with_suffix(".undo") if transcript.path else None, covers=self._covered, warn=self._warn
         )
-        self.spent = Spent(saved.turns, saved.usage, saved.cost)
+        self.spent, self.last = Spent(saved.turns, saved.usage, saved.cost), Spent()
         self.agent.history = History(repaired(saved.view))
 
     def _opened(self) -> None:
@@ -124,9 +125,12 @@ class Session:
         # The disk comes first: what a front end has shown is saved.
         self.transcript(event)
         self.undo(event)
-        if isinstance(event, UsageReported):
-            self.spent.turns += 1
-            self.spent.add(event.usage, event.cost)
+        if isinstance(event, RunStarted):
+            self.last = Spent()
+        elif isinstance(event, UsageReported):
+            for spent in (self.spent, self.last):
+                spent.turns += 1
+                spent.add(event.usage, event.cost)
         self._show(event)
 
     def _warn(self, text: str) -> None:
@@ -151,7 +155,7 @@ class Session:
                 continue
             try:
                 images.append(pictures.load(path).image)
-            except (NanocodeError, OSError) as error:
+            except (PictureError, OSError) as error:
                 self._warn(f"{written} is not sent: {error}")
         return images
 
@@ -213,6 +217,16 @@ class Session:
         transcript = Transcript.resume(entry.path, redact=self.redactor.line, warn=self._warn)
         self.transcript.close()
         self._take(transcript)
+
+    def saved(self) -> Saved:
+        """The whole session as it stands: from its file, or from memory where it has none."""
+        try:
+            if self.transcript.path is not None:
+                return read(self.transcript.path.read_bytes())
+        except (OSError, ValueError) as error:
+            self._warn(f"the session's file cannot be read ({error}); this is what memory holds")
+        header, messages = self.transcript.saved.header, list(self.agent.history.messages)
+        return Saved(header, messages, messages, self.spent.usage, self.spent.cost, self.spent.turns)
 
     def reload(self) -> None:
         """Read context files, skills and prompts again; the next request has them."""

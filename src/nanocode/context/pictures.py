@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
-from nanocode.errors import NanocodeError
+from nanocode.errors import PictureError
 from nanocode.messages import Image
 
 PIXELS = 2000
@@ -39,14 +39,14 @@ def mime(start: bytes) -> str:
 
 
 def load(path: Path) -> Fitted:
-    """The image in a file, made smaller where it must be. Raises NanocodeError with the way out, or OSError."""
+    """The image in a file, made smaller where it must be. Raises PictureError with the way out, or OSError."""
     if path.stat().st_size > _FILE_LIMIT:
-        raise NanocodeError(f"it is larger than {_FILE_LIMIT >> 20}MB; make it smaller first")
+        raise PictureError(f"it is larger than {_FILE_LIMIT >> 20}MB; make it smaller first")
     return fit(path.read_bytes())
 
 
 def fit(data: bytes) -> Fitted:
-    """`data` as it is when it is small enough, else scaled down by Pillow. Raises NanocodeError where it cannot be."""
+    """`data` as it is when it is small enough, else scaled down by Pillow. Raises PictureError where it cannot be."""
     kind, dimensions = mime(data[:16]), size(data)
     if dimensions and max(dimensions) <= PIXELS and _encoded(data) <= ENCODED_LIMIT:
         return Fitted(Image(kind, base64.b64encode(data).decode()), "")
@@ -54,7 +54,7 @@ def fit(data: bytes) -> Fitted:
         import PIL.Image as pillow
         import PIL.ImageOps as operations
     except ImportError:
-        raise NanocodeError(
+        raise PictureError(
             f"it is over {PIXELS} pixels a side or 4.5MB; `pip install 'nanocode[images]'` lets me scale it down"
         ) from None
     try:
@@ -64,7 +64,7 @@ def fit(data: bytes) -> Fitted:
             picture.thumbnail((PIXELS, PIXELS))
             small, kind = _small(picture, "PNG" if kind in ("image/png", "image/gif") else "JPEG")
     except (OSError, ValueError, SyntaxError, pillow.DecompressionBombError) as error:
-        raise NanocodeError(f"it cannot be read as an image: {error}") from None
+        raise PictureError(f"it cannot be read as an image: {error}") from None
     note = f"scaled from {before[0]}x{before[1]} to {picture.width}x{picture.height}"
     return Fitted(Image(kind, base64.b64encode(small).decode()), note)
 

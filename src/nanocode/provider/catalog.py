@@ -40,7 +40,9 @@ class Model:
         return ((usage.input - usage.cached) * fresh + usage.output * written + usage.cached * cached) / 1e6
 
 
-# OpenCode Go's catalogue of November 2026: window, output, dollars a million in, out, cached, images.
+# When the prices below were read.
+PRICED = "November 2026"
+# OpenCode Go's catalogue: window, output, dollars a million in, out, cached, images.
 _KNOWN: dict[str, tuple[int, int, tuple[float, float, float] | None, bool]] = {
     "kimi-k2.6": (262_144, 65_536, (0.95, 4, 0.16), True),
     "kimi-k2.7-code": (262_144, 262_144, (0.95, 4, 0.19), True),

@@ -8,6 +8,8 @@ from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
 
+from nanocode.store import folders
+
 TOTAL_LIMIT = 128 << 20
 _KEEP_SECONDS = 30 * 24 * 3600.0
 
@@ -53,7 +55,7 @@ class Images:
     @staticmethod
     def _write(folder: Path, digest: str, data: bytes) -> None:
         if not folder.exists():
-            folder.mkdir(parents=True, mode=0o700)
+            folders.make(folder)
             _prune(folder.parent)
         temporary = folder / f"{digest}.tmp"
         with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:

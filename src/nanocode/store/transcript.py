@@ -18,6 +18,7 @@ from nanocode.errors import UsageError
 from nanocode.events import Event, MessageAdded, RunEnded, RunStarted, UsageReported
 from nanocode.jsontext import dumps, loads
 from nanocode.messages import Message, Usage, User, from_json, to_json
+from nanocode.store import folders
 
 try:
     import fcntl
@@ -154,7 +155,7 @@ class Transcript:
     def _append(self, data: bytes) -> None:
         assert self.path is not None
         if self._file is None:
-            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            folders.make(self.path.parent)
             self._file = _locked(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL)
         written = 0
         with suppress(InterruptedError):

@@ -17,6 +17,7 @@ from nanocode import atomic
 from nanocode.errors import UsageError
 from nanocode.events import Event, RunStarted, ToolStarted
 from nanocode.jsontext import dumps, loads
+from nanocode.store import folders
 from nanocode.store.images import TOTAL_LIMIT, Images
 
 FILE_LIMIT = 16 << 20
@@ -74,13 +75,15 @@ class Undo:
         self._warned = False
         if folder is not None:
             self._replay(folder / _JOURNAL)
-        self._turn = Turn(max((turn.number for turn in self.done + self.undone), default=0) + 1)
+        self._turn = Turn(max((turn.number for turn in self.done + self.undone), default=0))
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, RunStarted):
             self._turn = Turn(self._turn.number + 1)
         elif isinstance(event, ToolStarted) and not self._covers(event.name):
             self._turn.others[event.name] = self._turn.others.get(event.name, 0) + 1
+            if self._turn.changes:
+                self._journal({"turn": self._turn.number, "others": self._turn.others})
 
     @contextmanager
     def changing(self, path: Path) -> Iterator[None]:
@@ -112,7 +115,7 @@ class Undo:
 
     def _add(self, turn: Turn, path: str, change: Change) -> None:
         self._note(turn, path, change)
-        self._journal({"turn": turn.number, "path": path, "change": change})
+        self._journal({"turn": turn.number, "others": turn.others, "path": path, "change": change})
 
     def _note(self, turn: Turn, path: str, change: Change) -> None:
         if turn not in self.done:
@@ -188,7 +191,7 @@ class Undo:
         if self._images.folder is None:
             return
         with suppress(OSError):
-            self._images.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            folders.make(self._images.folder)
             flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
             with open(os.open(self._images.folder / _JOURNAL, flags, 0o600), "wb", buffering=0) as file:
                 file.write(dumps(record) + b"\n")
@@ -201,10 +204,12 @@ class Undo:
 
     def _again(self, record: dict[str, Any]) -> None:
         if "turn" in record:
-            before, after, made = record["change"]
             same = self.done and self.done[-1].number == record["turn"]
             turn = self.done[-1] if same else Turn(record["turn"])
-            self._note(turn, record["path"], Change(Image(*before), Image(*after), tuple(made)))
+            turn.others = record["others"]
+            if "change" in record:
+                before, after, made = record["change"]
+                self._note(turn, record["path"], Change(Image(*before), Image(*after), tuple(made)))
         elif "dropped" in record:
             self.done = [turn for turn in self.done if turn.number != record["dropped"]]
         elif "undone" in record:

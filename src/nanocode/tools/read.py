@@ -1,7 +1,6 @@
 """The read tool: a window of a file with line numbers, in memory that does not grow with the file."""
 
 import asyncio
-import base64
 import os
 import stat
 import sys
@@ -10,20 +9,13 @@ from io import BytesIO
 from pathlib import Path
 from typing import Annotated, BinaryIO
 
-from nanocode.errors import ToolError
-from nanocode.messages import Image
+from nanocode.context import pictures
+from nanocode.errors import PictureError, ToolError
 from nanocode.tool import Context, Result, tool
 from nanocode.tools.output import BYTES, LINES, head, size
 
 _PIECE = 1 << 16
 _DECODED_LIMIT = 64 << 20
-_IMAGE_LIMIT = 5 << 20
-_MAGIC = {
-    b"\x89PNG\r\n\x1a\n": "image/png",
-    b"\xff\xd8\xff": "image/jpeg",
-    b"GIF87a": "image/gif",
-    b"GIF89a": "image/gif",
-}
 
 
 @tool(
@@ -52,7 +44,7 @@ def _read(context: Context, path: Path, name: str, first: int, limit: int | None
     with open(path, "rb") as file:
         start = file.read(8192)
         context.stamps.note(path)
-        if mime := _image(start):
+        if mime := pictures.mime(start):
             return _shown_image(context, path, name, mime)
         if start.startswith((b"\xff\xfe", b"\xfe\xff")):
             return Result(_utf16(path, name, first, limit))
@@ -67,20 +59,15 @@ def _folder(path: Path, name: str) -> str:
     return "\n".join([f"[`{name}` is a folder; ls and find show more of it]", *names[:500]])
 
 
-def _image(start: bytes) -> str:
-    if start[:4] == b"RIFF" and start[8:12] == b"WEBP":
-        return "image/webp"
-    return next((mime for magic, mime in _MAGIC.items() if start.startswith(magic)), "")
-
-
 def _shown_image(context: Context, path: Path, name: str, mime: str) -> Result:
-    data = path.read_bytes()[: _IMAGE_LIMIT + 1]
     about = f"`{name}`: {mime}, {size(path.stat().st_size)}"
     if not context.takes_images:
         return Result(f"[{about}; this model does not take images]")
-    if len(data) > _IMAGE_LIMIT:
-        return Result(f"[{about}; too large to show, make it smaller than {size(_IMAGE_LIMIT)} first]")
-    return Result(f"[{about}]", (Image(mime, base64.b64encode(data).decode()),))
+    try:
+        image, note = pictures.load(path)
+    except PictureError as error:
+        return Result(f"[{about}; not shown: {error}]")
+    return Result(f"[{about}{note and f', {note}'}]", (image,))
 
 
 class Lines:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from nanocode.errors import NanocodeError, UsageError
 from nanocode.nearest import nearest
 from nanocode.session import Session
+from nanocode.ui import changes, knowledge, sessions
 from nanocode.ui.desk import Desk, Option
 
 
@@ -44,8 +45,8 @@ async def _help(desk: Desk, argument: str) -> str:
 
 
 async def _clear(desk: Desk, argument: str) -> str:
-    desk.session.agent.history.clear()
-    return "the conversation is cleared"
+    desk.session.clear()
+    return "a new session begins; `/resume` finds the old one"
 
 
 async def _model(desk: Desk, argument: str) -> str:
@@ -83,12 +84,38 @@ async def _quit(desk: Desk, argument: str) -> str:
 
 COMMANDS = (
     Command(("/help",), "", "list the commands", _help, True),
-    Command(("/c", "/clear", "/new"), "", "clear the conversation", _clear),
+    Command(("/c", "/clear", "/new"), "", "begin a new session", _clear),
     Command(("/model", "/models"), "[id or part]", "show the model and what the server lists, or switch", _model, True),
     Command(("/tools",), "", "list the tools", _tools, True),
+    Command(("/skills",), "", "list the skills", knowledge.skills, True),
+    Command(("/reload",), "", "read context files, skills and prompts again", knowledge.reload),
+    Command(("/init",), "[what matters]", "let the model write AGENTS.md for this folder", knowledge.init),
+    Command(("/resume",), "[id]", "another session; `name TEXT` names this one, `delete [id]`", sessions.resume),
+    Command(("/cost",), "", "tokens and dollars of the last turn and of the session", sessions.cost, True),
+    Command(("/export",), "[file]", "the session as Markdown, or as HTML by the name", sessions.write_export, True),
+    Command(("/undo",), "", "take back what write and edit did in the last turn", changes.undo),
+    Command(("/redo",), "", "bring back what `/undo` took", changes.redo),
+    Command(("/diff",), "[turn or all]", "what write and edit changed, in the last turn or all", changes.diff, True),
     Command(("/q", "/quit", "/exit", "exit"), "", "quit", _quit, True),
 )
-FAMILIES: tuple[Family, ...] = ()
+
+
+def _skill_commands(session: Session) -> Iterable[Command]:
+    return (_prompt(f"/skill:{each.name}", each.description) for each in session.around.skills.values())
+
+
+def _templates(session: Session) -> Iterable[Command]:
+    return (_prompt(f"/{each.name}", each.description) for each in session.around.templates.values())
+
+
+def _prompt(name: str, meaning: str) -> Command:
+    return Command((name,), "[text]", meaning, knowledge.prompt(name), True)
+
+
+FAMILIES = (
+    Family(("/skill:NAME",), "[text]", "run a skill, with what you add", _skill_commands),
+    Family(("/NAME",), "[text]", "your prompt `.nanocode/prompts/NAME.md`; `$ARGUMENTS`, `$1`", _templates),
+)
 
 
 def available(session: Session) -> Iterable[Command]:
