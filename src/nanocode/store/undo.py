@@ -103,9 +103,7 @@ class Undo:
     def _keep(self, turn: Turn, path: str) -> Image | None:
         """The image of a file as it is now, kept; None when that cannot be."""
         try:
-            image = _image(path, self._images.put)
-            self._fit()
-            return image
+            return _image(path, self._images.put)
         except OSError as error:
             turn.lost.add(path)
             if not self._warned:
@@ -116,6 +114,7 @@ class Undo:
     def _add(self, turn: Turn, path: str, change: Change) -> None:
         self._note(turn, path, change)
         self._journal({"turn": turn.number, "others": turn.others, "path": path, "change": change})
+        self._fit()
 
     def _note(self, turn: Turn, path: str, change: Change) -> None:
         if turn not in self.done:
