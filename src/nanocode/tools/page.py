@@ -1,0 +1,170 @@
+"""What a fetched document says, as markdown or text; knows nothing of how it was fetched."""
+
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+from urllib.parse import urljoin
+
+if TYPE_CHECKING:
+    from bs4 import BeautifulSoup, Tag
+
+# The converter takes about five seconds for a megabyte of tags; pages whose text alone is longer are cut.
+_HTML_CHARACTERS = 1_000_000
+_UNREAD = ("script", "style", "noscript", "template", "svg", "iframe", "object", "canvas")
+_FURNITURE = ("nav", "header", "footer", "aside", "form")
+_BLANK_LINES = re.compile(r"\n[ \t]*\n(?:[ \t]*\n)+")
+
+
+def markdown(html: str, url: str) -> tuple[str, str]:
+    """The page's title, and its body as markdown with absolute links; as text where its tags nest too deeply."""
+    # A tenth of a second, for those who fetch.
+    from markdownify import ATX, MarkdownConverter
+
+    soup = _soup(html, (*_UNREAD, *_FURNITURE))
+    title = _title(soup)
+    _absolute(soup, url)
+    _flatten(soup)
+    converter = MarkdownConverter(heading_style=ATX, bullets="-", code_language_callback=_language)
+    try:
+        text = converter.convert_soup(soup.body or soup)
+    except RecursionError:
+        text = soup.get_text("\n")
+    return title, _tidy(text)
+
+
+def plain(html: str) -> tuple[str, str]:
+    """The page's title and its text without marks."""
+    soup = _soup(html, _UNREAD)
+    return _title(soup), _tidy("\n".join(_lines(soup.body or soup)))
+
+
+def decoded(data: bytes, charset: str, *, html: bool) -> str:
+    """The characters of a body: by its byte order mark, else `charset` of the header, else what an HTML page says.
+
+    What is none of these is UTF-8, or else windows-1252, as in browsers.
+    """
+    from bs4.dammit import EncodingDetector
+
+    body, marked = EncodingDetector.strip_byte_order_mark(data)
+    declared = EncodingDetector.find_declared_encoding(body, is_html=html) if html else None
+    for name in (marked, charset, declared, "utf-8"):
+        try:
+            if name:
+                return body.decode(_BROWSER.get(name.lower(), name))
+        except (LookupError, UnicodeDecodeError):
+            # One broken byte in a long page is no reason to read all of it wrong.
+            if name == "utf-8" and body.decode("utf-8", "ignore") and _mostly_utf8(body):
+                return body.decode("utf-8", "replace")
+    return body.decode("windows-1252", "replace")
+
+
+# Browsers read these names as their supersets, and pages rely on it.
+_BROWSER = {"iso-8859-1": "windows-1252", "latin-1": "windows-1252", "latin1": "windows-1252", "ascii": "windows-1252"}
+_BROWSER |= {"us-ascii": "windows-1252", "gb2312": "gb18030", "gbk": "gb18030", "shift_jis": "cp932", "euc-kr": "cp949"}
+
+
+def _mostly_utf8(body: bytes) -> bool:
+    text = body.decode("utf-8", "replace")
+    broken = text.count("\ufffd")
+    return sum(map(text.count, "éèüöäßñ—“”’")) > broken or broken < len(re.findall(r"[^\x00-\x7f\ufffd]", text))
+
+
+def _soup(html: str, unread: tuple[str, ...]) -> "BeautifulSoup":
+    # Costs a tenth of a second, and only those who fetch need it.
+    from bs4 import BeautifulSoup
+
+    soup = BeautifulSoup(_without_scripts(html)[:_HTML_CHARACTERS], "html.parser")
+    main = soup.find("main") or soup.find("article")
+    for tag in soup.find_all(unread):
+        # Pages put the headline of an article into a header of its own.
+        if tag.name == "header" and tag.find("h1") and tag.find_parent(["main", "article"]):
+            continue
+        if tag.name == "form" and main is not None and tag.find(main.name):
+            continue
+        tag.decompose()
+    return soup
+
+
+def _without_scripts(html: str) -> str:
+    """Cut scripts and styles out before parsing: they are most of a modern page's bytes."""
+    lower = html.lower() if len(html.lower()) == len(html) else html
+    kept: list[str] = []
+    at = 0
+    for start, end in _scripts(lower):
+        kept.append(html[at:start])
+        at = end
+    return "".join(kept) + html[at:]
+
+
+def _scripts(lower: str) -> Iterator[tuple[int, int]]:
+    at = 0
+    while found := re.compile(r"<(script|style)\b").search(lower, at):
+        close = lower.find(f"</{found[1]}", found.end())
+        end = lower.find(">", close)
+        if close < 0 or end < 0:
+            return
+        yield found.start(), end + 1
+        at = end + 1
+
+
+def _title(soup: "BeautifulSoup") -> str:
+    return " ".join(soup.title.get_text().split()) if soup.title else ""
+
+
+def _absolute(soup: "BeautifulSoup", url: str) -> None:
+    base = soup.find("base", href=True)
+    url = urljoin(url, str(base["href"])) if base else url  # type: ignore[index]
+    for name, attribute in (("a", "href"), ("img", "src")):
+        for tag in soup.find_all(name):
+            target = str(tag.get(attribute) or "")
+            if target.startswith(("data:", "javascript:")):
+                tag.unwrap() if name == "a" else tag.decompose()
+            elif target.startswith("#"):
+                # Links within the page, such as the ¶ beside a heading, lead a reader nowhere.
+                tag.unwrap() if tag.get_text(strip=True) not in ("¶", "#", "") else tag.decompose()
+            elif target:
+                try:
+                    tag[attribute] = urljoin(url, target)
+                except ValueError:
+                    continue
+
+
+def _flatten(soup: "BeautifulSoup") -> None:
+    """A cell of a markdown table holds one line: a table inside a table, mostly layout, becomes its text."""
+    for table in soup.find_all("table"):
+        if not table.decomposed and table.find("table") and not table.find_parent("table"):
+            _open(table)
+
+
+def _open(table: "Tag") -> None:
+    for part in table.find_all(["tbody", "thead", "tfoot", "tr", "td", "th"]):
+        if part.find_parent("table") is table:
+            part.name = "div" if part.name in ("tr", "td", "th") else "span"
+    table.name = "div"
+
+
+def _language(tag: "Tag") -> str:
+    for each in (tag, tag.parent, tag.find("code"), tag.parent.parent if tag.parent else None):
+        classes = each.get("class") if each is not None and each.name else None
+        for word in classes if isinstance(classes, list) else []:
+            found = re.fullmatch(r"(?:language|lang|highlight|highlight-source)-([\w+#.-]+)", word)
+            if found and found[1] not in ("default", "text", "none"):
+                return found[1]
+    return ""
+
+
+def _lines(soup: "BeautifulSoup | Tag") -> Iterator[str]:
+    inline: list[str] = []
+    blocks = {"p", "div", "li", "tr", "br", "h1", "h2", "h3", "h4", "h5", "h6", "pre", "table", "ul", "ol", "section"}
+    for node in soup.descendants:
+        if getattr(node, "name", None) in blocks:
+            yield " ".join("".join(inline).split())
+            inline = []
+        elif getattr(node, "name", None) is None and isinstance(node, str):
+            inline.append(str(node))
+    yield " ".join("".join(inline).split())
+
+
+def _tidy(text: str) -> str:
+    lines = "\n".join(line.rstrip() for line in text.replace("\xa0", " ").split("\n"))
+    return _BLANK_LINES.sub("\n\n", lines).strip("\n")
