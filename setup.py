@@ -38,6 +38,10 @@ REQUIRES = [
     "pyyaml>=6.0.2",
     "regex>=2024.11.6",
     "tiktoken>=0.8",
+    "mcp>=2.3,<3",
+    "json5>=0.12",
+    "beautifulsoup4>=4.13",
+    "markdownify>=1.1",
 ]
 # No wheels for free-threaded Python, for 3.15 only with glibc 2.39; `nanocode/jsontext.py` falls back to `json`.
 ORJSON = 'orjson>=3.10.15,<4; python_version < "3.15" and implementation_name == "cpython"'

@@ -98,6 +98,7 @@ class Peer:
         self._closed.set()
         # Wakes `accept`, which closing alone does not.
         socket.create_connection(self._listener.getsockname()).close()
+        self._threads[0].join(PATIENCE)
         self._listener.close()
         for connection in self._connections:
             _shut(connection)
@@ -135,7 +136,7 @@ class Peer:
 
     def _answer(self, connection: socket.socket, request: Request) -> bool:
         """Whether the connection goes on."""
-        if request.method == "GET":
+        if request.method == "GET" and request.path.endswith("/models"):
             listed = json.dumps({"object": "list", "data": [{"id": each} for each in self.models]}).encode()
             return _send(connection, Reply((listed,), plain=True), self._closed)
         with self._lock:

@@ -256,6 +256,7 @@ def _tool(settings: Settings, words: list[str]) -> int:
     except NanocodeError as error:
         raise UsageError(str(error), f"such as: nanocode tool {words[0]} '{{\"…\": …}}'") from None
     box = Toolbox(tools.ALL, settings, lambda event: None, takes_images=False)
+    box.said = lambda: text
     caught: list[int] = []
 
     async def call() -> int:

@@ -46,6 +46,7 @@ class Session:
         self._show = emit
         self._demo: DemoServer | None = None
         self._run: asyncio.Task[RunEnded] | None = None
+        self._said: list[str] = []
 
     @property
     def id(self) -> str:
@@ -85,6 +86,7 @@ class Session:
             takes_images=model.takes_images,
             changing=lambda path: self.undo.changing(path),
         )
+        self.toolbox.said = lambda: "\n".join(self._said)
         self.inbox = Inbox(self._emit)
         self.client = Client(settings, key)
         system = prompt.system_prompt(settings, self.around, chosen)
@@ -141,6 +143,7 @@ class Session:
 
     def _user(self, text: str) -> User:
         """The message that a prompt becomes: its skill or template filled in, the images it names attached."""
+        self._said.append(text)
         try:
             return User(self.around.expand(text), tuple(self._images(text)))
         except UsageError as error:

@@ -14,6 +14,7 @@ from nanocode.errors import UsageError
 from nanocode.jsontext import loads
 
 GO_URL = "https://opencode.ai/zen/go/v1"
+DUCKDUCKGO_URL = "https://html.duckduckgo.com/html/"
 
 
 class Flag(NamedTuple):
@@ -43,6 +44,7 @@ FLAGS = (
     Flag(("--max-turns",), "max_turns", "N", "stop after N answers of the model (exit 3)"),
     Flag(("--max-cost",), "max_cost", "DOLLARS", "stop when the run has cost this much (exit 3)"),
     Flag(("--time-limit",), "time_limit", "SECONDS", "stop after this time (exit 3)"),
+    Flag(("--trust",), "trust", "", "let this project's own files start MCP servers, for this run"),
     Flag(("--demo",), "demo", "", "use the offline demo model: no key, no network"),
     Flag(("--version",), "version", "", "print version and backend, and exit"),
     Flag(("-h", "--help"), "help", "", "print this help, and exit"),
@@ -82,6 +84,12 @@ VARIABLES = (
     Variable("NANOCODE_MISE_HOT_RELOAD", "mise", True, "0: bash does not refresh mise's environment first"),
     Variable("NANOCODE_ROOT_CONTEXT", "root_context", True, "0: no AGENTS.md or CLAUDE.md beside the code"),
     Variable("NANOCODE_PARENT_SESSION", "parent_session", "", "set for child processes: the session they belong to"),
+    Variable("NANOCODE_WEBFETCH_PRIVATE", "webfetch_private", False, "1: webfetch may reach private addresses"),
+    Variable("EXA_API_KEY", "", "", "websearch asks Exa, with this key"),
+    Variable("NANOCODE_EXA_URL", "exa_url", "https://mcp.exa.ai/mcp", "where websearch finds Exa"),
+    Variable("NANOCODE_DUCKDUCKGO_URL", "duckduckgo_url", DUCKDUCKGO_URL, "where websearch finds DuckDuckGo"),
+    Variable("NANOCODE_MCP_START_SECONDS", "mcp_start_seconds", 10.0, "longest start of an MCP server", 0.1),
+    Variable("NANOCODE_MCP_CALL_SECONDS", "mcp_call_seconds", 60.0, "longest silence of an MCP tool call", 0.1),
     Variable("NANOCODE_QUIET_TOOLS", "quiet_tools", False, "1 hides tool calls and results in text output"),
     Variable("NO_COLOR", "", "", "any value: no colour"),
     Variable("FORCE_COLOR", "", "", "any value: colour also without a terminal"),
@@ -126,11 +134,23 @@ class Settings:
     max_output: int = 0
     bash_seconds: float = 0.0
     mise: bool = True
+    trust: bool = False
+    webfetch_private: bool = False
+    exa_url: str = "https://mcp.exa.ai/mcp"
+    duckduckgo_url: str = DUCKDUCKGO_URL
+    mcp_start_seconds: float = 10.0
+    mcp_call_seconds: float = 60.0
 
     @property
     def endpoint(self) -> str:
         """The URL that requests are posted to."""
         return self.api_url or f"{self.base_url.rstrip('/')}/chat/completions"
+
+    @property
+    def mcp_files(self) -> tuple[Path, ...]:
+        """Where MCP servers may be declared: one's own file, then the ancestors' `.nanocode/mcp.json`, nearest last."""
+        folders = [folder / ".nanocode" for folder in reversed((self.cwd, *self.cwd.parents))]
+        return (self.directory / "mcp.json", *(each / "mcp.json" for each in folders if each != self.directory))
 
     @property
     def models_url(self) -> str:

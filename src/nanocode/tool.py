@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints, is_typeddict
+from typing import Annotated, Any, Literal, Protocol, Union, get_args, get_origin, get_type_hints, is_typeddict
 
 from nanocode.messages import Image
 from nanocode.settings import Settings
@@ -39,10 +39,33 @@ def _stamp(path: Path) -> tuple[int, int, int]:
 
 
 @dataclass(frozen=True, slots=True)
+class Foreign:
+    """What an MCP tool gave back."""
+
+    text: str
+    images: tuple[Image, ...] = ()
+    failed: bool = False
+
+
+class Servers(Protocol):
+    """The MCP servers of a session, as tools see them. All raise ToolError with words for the model."""
+
+    async def search(self, query: str, limit: int, refresh: bool) -> str:
+        """The tools that fit, one a line, and which servers could not be asked."""
+
+    async def inspect(self, server: str, tool: str, refresh: bool) -> str:
+        """What a tool does and its schema; without `server`, the only one that has it."""
+
+    async def call(self, server: str, tool: str, arguments: Mapping[str, Any], show: Callable[[str], None]) -> Foreign:
+        """Run a tool; `show` gets its progress."""
+
+
+@dataclass(frozen=True, slots=True)
 class Context:
     """What a running tool may use: settings, a way to show output as it comes, and the stop byte for threads.
 
-    A tool changes a file only inside `with changing(path)`, so that the change can be taken back.
+    A tool changes a file only inside `with changing(path)`, so that the change can be taken back. `said` gives all
+    that the user has written in this session.
     """
 
     settings: Settings
@@ -51,6 +74,8 @@ class Context:
     stamps: Stamps
     takes_images: bool = False
     changing: Callable[[Path], AbstractContextManager[None]] = unwatched
+    said: Callable[[], str] = str
+    servers: Servers | None = None
 
     def path(self, text: str) -> Path:
         """The absolute path a model means: `~` expands, one leading `@` is dropped, relative to the cwd."""
@@ -74,7 +99,8 @@ class Tool:
     """A declared tool. `parameters` is the JSON Schema of its arguments; `aliases` maps older spellings to names.
 
     `reads` marks a tool that changes nothing: such calls run side by side. `prepare` brings other shapes of the
-    arguments into the declared one before they are checked. `guidance` is a line for the system prompt.
+    arguments into the declared one before they are checked. `guidance` is a line for the system prompt. `foreign`
+    marks a schema that is a server's own: the arguments come unchecked, as one mapping `arguments`.
     """
 
     name: str
@@ -85,6 +111,7 @@ class Tool:
     aliases: Mapping[str, str]
     prepare: Callable[[dict[str, Any]], dict[str, Any]]
     guidance: str = ""
+    foreign: bool = False
 
 
 def tool(
@@ -118,7 +145,7 @@ def _parameters(function: Callable[..., Any]) -> dict[str, Any]:
 
 
 def schema(hint: Any) -> dict[str, Any]:
-    """The JSON Schema of a type: str int float bool, Literal, list, TypedDict, `X | None`, Annotated."""
+    """The JSON Schema of a type: str int float bool, Literal, list, dict, TypedDict, `X | None`, Annotated."""
     if get_origin(hint) is Annotated:
         base, *notes = get_args(hint)
         extra: dict[str, Any] = {}
@@ -130,6 +157,8 @@ def schema(hint: Any) -> dict[str, Any]:
         return schema(inner)
     if get_origin(hint) is Literal:
         return {"type": "string", "enum": list(get_args(hint))}
+    if get_origin(hint) is dict:
+        return {"type": "object"}
     if get_origin(hint) is list:
         return {"type": "array", "items": schema(get_args(hint)[0])}
     if is_typeddict(hint):

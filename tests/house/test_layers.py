@@ -9,7 +9,7 @@ import nanocode
 ROOT = Path(nanocode.__file__).parent
 
 FLOORS = [
-    {"errors", "jsontext", "nearest", "atomic"},
+    {"errors", "jsontext", "nearest", "atomic", "private", "http"},
     {"hot", "_ext"},
     {"messages", "settings"},
     {"events"},
@@ -32,6 +32,9 @@ LAZY = {
     "context/frontmatter": "start-up: `yaml` serves those who keep skills or prompts",
     "context/pictures": "Pillow is an extra, and only large images need it",
     "hot/backtrack": "`regex` costs 20 ms, and only a search needs it",
+    "mcp/config": "`json5` serves files with comments only",
+    "tools/page": "a tenth of a second, for those who fetch a page",
+    "tools/websearch": "a tenth of a second, for those who search",
 }
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-HEAVY = {"prompt_toolkit", "mcp", "pygments", "tiktoken", "yaml", "pydantic", "rich", "regex"}
+HEAVY = {"click", "prompt_toolkit", "mcp", "pygments", "tiktoken", "yaml", "pydantic", "rich", "regex"}
 
 
 def modules(tmp_path: Path, *arguments: str) -> set[str]:

@@ -17,6 +17,8 @@ def arguments(tool: Tool, text: str) -> dict[str, Any]:
     data = parsed(text)
     if not isinstance(data, dict):
         raise ToolError(f"arguments of `{tool.name}` must be a JSON object, not {_kind(data)}")
+    if tool.foreign:
+        return {"arguments": data}
     data = {tool.aliases.get(name, name): value for name, value in data.items()} | {
         name: value for name, value in data.items() if name in tool.parameters["properties"]
     }

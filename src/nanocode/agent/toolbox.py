@@ -14,7 +14,7 @@ from nanocode.errors import LimitReached, ToolError, UsageError
 from nanocode.events import Emit, ToolEnded, ToolOutput, ToolStarted
 from nanocode.messages import Call, Image, ToolAnswer
 from nanocode.settings import Settings
-from nanocode.tool import Context, Stamps, Tool, unwatched
+from nanocode.tool import Context, Servers, Stamps, Tool, unwatched
 
 NOTE_AT, STOP_AT = 3, 5
 _AT_ONCE = 8
@@ -46,6 +46,8 @@ class Toolbox:
     ) -> None:
         self.tools: Mapping[str, Tool] = {tool.name: tool for tool in tools}
         self.takes_images, self.changing = takes_images, changing
+        self.said: Callable[[], str] = str
+        self.servers: Servers | None = None
         self._settings, self._emit = settings, emit
         self._stamps = Stamps()
         self._guard = Guard()
@@ -127,6 +129,8 @@ class Toolbox:
             self._stamps,
             self.takes_images,
             self.changing,
+            self.said,
+            self.servers,
         )
         result = await tool.run(context, **checked)
         return Answer(result.text, False, result.images, result.details)

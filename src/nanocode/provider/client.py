@@ -8,11 +8,10 @@ from contextlib import asynccontextmanager
 from copy import copy
 from os import urandom
 
-import httpx
-
 from nanocode import __version__
 from nanocode.errors import NanocodeError, ProviderError, TransientError
 from nanocode.events import Emit, Retrying
+from nanocode.http import httpx
 from nanocode.jsontext import loads
 from nanocode.messages import Assistant, Message
 from nanocode.nearest import nearest

@@ -50,3 +50,9 @@ def size(count: int) -> str:
 def plural(count: int, noun: str, nouns: str = "") -> str:
     """`1 line`, `1,204 files`."""
     return f"{count:,} {noun if count == 1 else nouns or noun + 's'}"
+
+
+def framed(text: str, source: str) -> str:
+    """Foreign text between marks that say so, which the text itself cannot forge."""
+    inner = text.replace("</untrusted", "<\\/untrusted")
+    return f'<untrusted source="{source.replace(chr(34), "%22")}">\n{inner}\n</untrusted>'

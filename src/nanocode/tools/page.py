@@ -1,9 +1,14 @@
-"""What a fetched document says, as markdown or text; knows nothing of how it was fetched."""
+"""What a fetched document says, as markdown or text; knows nothing of how it was fetched.
+
+A hostile page can keep the parser busy for hours, so whoever fetched it runs `serve` in a process that can be killed.
+"""
 
 import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin
+
+from nanocode.jsontext import dumps, loads
 
 if TYPE_CHECKING:
     from bs4 import BeautifulSoup, Tag
@@ -35,7 +40,21 @@ def markdown(html: str, url: str) -> tuple[str, str]:
 def plain(html: str) -> tuple[str, str]:
     """The page's title and its text without marks."""
     soup = _soup(html, _UNREAD)
-    return _title(soup), _tidy("\n".join(_lines(soup.body or soup)))
+    title = _title(soup)
+    return title, _tidy("\n".join(_lines(soup.body or soup)))
+
+
+def serve() -> None:
+    """Read `{"html", "url", "markdown"}` from the standard input, write `[title, text]` to the standard output."""
+    with open(0, "rb") as source, open(1, "wb") as sink:
+        asked = loads(source.read())
+        read = markdown(asked["html"], asked["url"]) if asked["markdown"] else plain(asked["html"])
+        sink.write(dumps(read))
+
+
+def rough(html: str) -> str:
+    """The text of a page that no parser gets through, in linear time."""
+    return _tidy(re.sub(r"<[^<>]*>", " ", _without_scripts(html)))
 
 
 def decoded(data: bytes, charset: str, *, html: bool) -> str:
@@ -53,7 +72,7 @@ def decoded(data: bytes, charset: str, *, html: bool) -> str:
                 return body.decode(_BROWSER.get(name.lower(), name))
         except (LookupError, UnicodeDecodeError):
             # One broken byte in a long page is no reason to read all of it wrong.
-            if name == "utf-8" and body.decode("utf-8", "ignore") and _mostly_utf8(body):
+            if name == "utf-8" and _mostly_utf8(body):
                 return body.decode("utf-8", "replace")
     return body.decode("windows-1252", "replace")
 
@@ -65,8 +84,7 @@ _BROWSER |= {"us-ascii": "windows-1252", "gb2312": "gb18030", "gbk": "gb18030", 
 
 def _mostly_utf8(body: bytes) -> bool:
     text = body.decode("utf-8", "replace")
-    broken = text.count("\ufffd")
-    return sum(map(text.count, "éèüöäßñ—“”’")) > broken or broken < len(re.findall(r"[^\x00-\x7f\ufffd]", text))
+    return text.count("\ufffd") < len(re.findall(r"[^\x00-\x7f\ufffd]", text))
 
 
 def _soup(html: str, unread: tuple[str, ...]) -> "BeautifulSoup":
@@ -108,12 +126,14 @@ def _scripts(lower: str) -> Iterator[tuple[int, int]]:
 
 
 def _title(soup: "BeautifulSoup") -> str:
-    return " ".join(soup.title.get_text().split()) if soup.title else ""
+    title = soup.title
+    # A page without a head would repeat it in its body.
+    return " ".join(title.extract().get_text().split()) if title else ""
 
 
 def _absolute(soup: "BeautifulSoup", url: str) -> None:
     base = soup.find("base", href=True)
-    url = urljoin(url, str(base["href"])) if base else url  # type: ignore[index]
+    url = urljoin(url, str(base["href"])) if base else url
     for name, attribute in (("a", "href"), ("img", "src")):
         for tag in soup.find_all(name):
             target = str(tag.get(attribute) or "")
@@ -130,17 +150,28 @@ def _absolute(soup: "BeautifulSoup", url: str) -> None:
 
 
 def _flatten(soup: "BeautifulSoup") -> None:
-    """A cell of a markdown table holds one line: a table inside a table, mostly layout, becomes its text."""
-    for table in soup.find_all("table"):
-        if not table.decomposed and table.find("table") and not table.find_parent("table"):
-            _open(table)
+    """A cell of a markdown table holds one line: a table with tables in it, mostly layout, becomes blocks."""
+    open_tables: list[Tag] = []
+    parts: dict[int, list[Tag]] = {}
+    layout: list[Tag] = []
+    for tag in soup.find_all(["table", "tbody", "thead", "tfoot", "tr", "td", "th"]):
+        while open_tables and not _inside(tag, open_tables[-1]):
+            open_tables.pop()
+        if tag.name == "table":
+            layout += open_tables[-1:]
+            open_tables.append(tag)
+        elif open_tables:
+            parts.setdefault(id(open_tables[-1]), []).append(tag)
+    for table in layout:
+        for part in (table, *parts.get(id(table), ())):
+            part.name = "div"
 
 
-def _open(table: "Tag") -> None:
-    for part in table.find_all(["tbody", "thead", "tfoot", "tr", "td", "th"]):
-        if part.find_parent("table") is table:
-            part.name = "div" if part.name in ("tr", "td", "th") else "span"
-    table.name = "div"
+def _inside(tag: "Tag", table: "Tag") -> bool:
+    nearest = tag.parent
+    while nearest is not None and nearest.name not in ("table", "[document]"):
+        nearest = nearest.parent
+    return nearest is table
 
 
 def _language(tag: "Tag") -> str:
