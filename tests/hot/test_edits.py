@@ -3,7 +3,6 @@
 # ruff: noqa: RUF001 - how quotes look is what is tested
 import re
 from types import ModuleType
-from typing import Any
 
 import pytest
 from hypothesis import example, given, settings
@@ -365,8 +364,3 @@ def test_the_diff_cuts_long_lines_around_the_change(twin: ModuleType) -> None:
     diff: str = twin.diff(data, twin.plan(data, [("needle", "pin")]), "f")
     assert len(diff) < 2000
     assert "xxneedleyy" in diff and "xxpinyy" in diff
-
-
-def test_nearest_prefers_the_first_of_equal_regions(twin: ModuleType) -> None:
-    found: Any = twin.nearest(b"one thing\ntwo\none thing\n", b"one thin")
-    assert (found.first, found.last) == (0, 0)

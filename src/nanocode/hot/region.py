@@ -14,10 +14,10 @@ STRAY = 2  # weight that a line between two matched ones costs
 WHOLE = 1000  # likeness of equal lines
 WORTH = 300  # lines less alike than this have nothing in common
 NEAR = 400  # a region less alike than this is none
-ONE = 1 << 16  # Dice's coefficient of equal lines
+ONE = 1 << 16  # Dice's coefficient of equal lines, but for rounding
 KNUTH = 0x9E3779B1
 
-_SPACES = b" \t\n\v\f\r"
+SPACES = b" \t\n\v\f\r"
 
 
 class Region(NamedTuple):
@@ -62,7 +62,7 @@ def nearest(data: bytes, text: bytes) -> Region | None:
 
 def squeezed(line: bytes) -> bytes:
     """What counts of a line."""
-    return line.translate(None, _SPACES)[:COMPARED]
+    return line.translate(None, SPACES)[:COMPARED]
 
 
 def _pairs(line: bytes) -> int:
@@ -70,8 +70,8 @@ def _pairs(line: bytes) -> int:
 
 
 def _dice(one: int, other: int) -> int:
-    both = one.bit_count() + other.bit_count()
-    return 2 * ONE * (one & other).bit_count() // both if both else 0
+    common = (one & other).bit_count()
+    return common * (2 * ONE // (one.bit_count() + other.bit_count())) if common else 0
 
 
 class _Search:
@@ -139,8 +139,8 @@ class _Search:
 
     def _strayed(self, reached: tuple[int, int, int], line: int) -> tuple[int, int, int]:
         score, first, last = reached
-        inside = first >= 0 and line < len(self.lines)
-        return score - (WHOLE * min(len(self.lines[line]), STRAY) if inside else 0), first, last
+        costs = first >= 0 and line < len(self.lines) and self.lines[line]
+        return (score - WHOLE * STRAY, first, last) if costs else reached
 
     def _like(self, index: int, line: int) -> int:
         if not self.weights[index] or not 0 <= line < len(self.lines):
