@@ -29,6 +29,7 @@ nanocode "what does this repo do?"         answer once, text on stdout
 git diff | nanocode "review this"          piped text joins the prompt
 nanocode --mode json "fix the tests"       one event a line, for programs
 nanocode tool grep '{"pattern": "TODO"}'   run one tool, without a model
+nanocode doctor                            look for what is missing, and say how to mend it
 nanocode --demo "what files are here?"     try it offline, without a key"""
 
 
@@ -58,6 +59,8 @@ def _main(words: list[str]) -> int:
         sys.stdout.write(version_text())
         return 0
     settings, warnings = resolve(flags, os.environ, _cwd(), Path(os.path.expanduser("~")))
+    if prompt == ["doctor"]:
+        return _doctor(settings, warnings)
     if not flags["quiet"]:
         sys.stderr.writelines(f"nanocode: {warning}\n" for warning in warnings)
     if prompt[:1] == ["tool"]:
@@ -236,6 +239,17 @@ def _talk(settings: Settings) -> int:
             return Lines(session, input, out).run(runner)
         finally:
             runner.run(session.__aexit__(None, None, None))
+
+
+def _doctor(settings: Settings, warnings: tuple[str, ...]) -> int:
+    from nanocode.ui import doctor
+
+    worst = 0
+    for found in doctor.examine(settings, warnings):
+        sys.stdout.write(doctor.report(found))
+        sys.stdout.flush()
+        worst = max(worst, int(found.state == doctor.BAD))
+    return worst
 
 
 def _tool(settings: Settings, words: list[str]) -> int:

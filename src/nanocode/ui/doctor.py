@@ -1,0 +1,118 @@
+"""Examines an installation: what is there, what is missing, and what to do about it; starts no conversation."""
+
+import asyncio
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
+from typing import NamedTuple
+
+from nanocode import __version__, hot
+from nanocode.errors import NanocodeError, UsageError
+from nanocode.nearest import nearest
+from nanocode.provider import auth, catalog
+from nanocode.provider.client import Client
+from nanocode.settings import Settings
+
+GOOD, NOTE, BAD = "ok", "note", "bad"
+_LIBRARIES = ("httpx", "orjson", "regex", "tiktoken", "prompt-toolkit")
+
+
+class Finding(NamedTuple):
+    """One thing looked at: `state` is ok, note (works, but less well) or bad; `fix` is the next step."""
+
+    what: str
+    state: str
+    words: str
+    fix: str = ""
+
+
+def examine(settings: Settings, warnings: tuple[str, ...]) -> Iterator[Finding]:
+    """Look at everything, the network last: it asks the endpoint once for its list of models."""
+    yield _core()
+    yield _libraries()
+    yield from (Finding("settings", NOTE, warning) for warning in warnings)
+    yield _folder(settings)
+    yield from _programs(settings)
+    yield _terminal(settings)
+    if settings.demo:
+        yield Finding("model", GOOD, "the demo model needs no key and no network")
+        return
+    try:
+        key = auth.find(settings)
+        model = catalog.model(settings, settings.model)
+    except UsageError as error:
+        yield Finding("key", BAD, str(error), error.hint)
+        return
+    yield Finding("key", GOOD, f"from {key.source}")
+    yield asyncio.run(_endpoint(settings, key, model))
+
+
+def report(found: Finding) -> str:
+    """A finding as a line, with its fix on the next."""
+    return f"{found.state:4}  {found.what:9} {found.words}\n" + (
+        f"      {'':9} hint: {found.fix}\n" if found.fix else ""
+    )
+
+
+def _core() -> Finding:
+    words = f"nanocode {__version__}, {hot.BACKEND} core, Python {platform.python_version()}, {platform.platform()}"
+    if hot.BACKEND == "native" or hot.REASON == "NANOCODE_EXT=off":
+        return Finding("core", GOOD, words)
+    again = "install a C compiler, then `pip install --no-cache-dir --force-reinstall nanocode`"
+    return Finding("core", NOTE, f"{words}: {hot.REASON}", again)
+
+
+def _libraries() -> Finding:
+    found, missing = [], []
+    for name in _LIBRARIES:
+        try:
+            found.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            missing.append(name)
+    # orjson has no wheels for every Python; the standard library serves there.
+    state = BAD if set(missing) - {"orjson"} else GOOD
+    words = ", ".join(found) + (f"; without {', '.join(missing)}" if missing else "")
+    return Finding("libraries", state, words, "pip install --force-reinstall nanocode" if state == BAD else "")
+
+
+def _folder(settings: Settings) -> Finding:
+    folder = settings.directory
+    there = folder if folder.exists() else folder.parent
+    if os.access(there, os.W_OK):
+        return Finding("folder", GOOD, f"`{folder}`" + ("" if folder.exists() else ", made at the first need"))
+    return Finding("folder", BAD, f"`{there}` cannot be written", "set NANOCODE_DIR to a folder of yours")
+
+
+def _programs(settings: Settings) -> Iterator[Finding]:
+    path = settings.environ.get("PATH", os.defpath)
+    for name, without in (("bash", "commands run in sh"), ("git", "core.excludesFile is not honoured")):
+        where = shutil.which(name, path=path)
+        yield Finding(name, GOOD if where else NOTE, where or f"not found: {without}")
+
+
+def _terminal(settings: Settings) -> Finding:
+    term, encoding = settings.environ.get("TERM", ""), sys.stdout.encoding
+    words = f"TERM={term or '(unset)'}, {encoding}, {shutil.get_terminal_size().columns} columns"
+    if encoding.lower().replace("-", "") != "utf8":
+        return Finding("terminal", NOTE, words, "set LANG to a UTF-8 locale, such as C.UTF-8")
+    if term in ("", "dumb"):
+        return Finding("terminal", NOTE, f"{words}: plain lines only", "set TERM, such as to xterm-256color")
+    return Finding("terminal", GOOD, words)
+
+
+async def _endpoint(settings: Settings, key: auth.Key, model: catalog.Model) -> Finding:
+    client = Client(settings, key)
+    try:
+        listed = await client.models()
+    except NanocodeError as error:
+        return Finding("endpoint", BAD, str(error), error.hint or "check OPENAI_BASE_URL, the key and the network")
+    finally:
+        await client.aclose()
+    words = f"`{settings.endpoint}` lists {len(listed)} models"
+    if model.id in listed:
+        return Finding("endpoint", GOOD, f"{words}, `{model.id}` among them")
+    near = nearest(model.id, listed) or listed[:3]
+    return Finding("endpoint", NOTE, f"{words}, but not `{model.id}`", f"set MODEL; nearest: {', '.join(near)}")

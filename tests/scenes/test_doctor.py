@@ -1,0 +1,56 @@
+"""`nanocode doctor`: what it finds on a good installation and on broken ones."""
+
+import socket
+
+import pytest
+from peer import Peer
+from program import Program
+
+
+@pytest.fixture
+def nanocode(tmp_path_factory: pytest.TempPathFactory) -> Program:
+    return Program(tmp_path_factory.mktemp("doctor"), {"TERM": "xterm-256color", "COLUMNS": "80"})
+
+
+def states(out: str) -> dict[str, str]:
+    return {line[6:15].strip(): line[:4].strip() for line in out.splitlines() if not line.startswith("      ")}
+
+
+def test_a_good_installation(nanocode: Program) -> None:
+    with Peer([], models=["test-model", "other"]) as peer:
+        done = nanocode.at(peer.url).run("doctor")
+    assert (done.code, done.err) == (0, "")
+    assert states(done.out) == dict.fromkeys(
+        ["core", "libraries", "folder", "bash", "git", "terminal", "key", "endpoint"], "ok"
+    )
+    assert "from `OPENAI_API_KEY`" in done.out and "sk-test" not in done.out
+    assert "lists 2 models, `test-model` among them" in done.out
+
+
+def test_without_a_key(nanocode: Program) -> None:
+    done = nanocode.run("doctor")
+    assert done.code == 1 and states(done.out)["key"] == "bad"
+    assert "hint: set OPENCODE_API_KEY" in done.out
+
+
+def test_a_server_that_is_not_there(nanocode: Program) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        url = f"http://127.0.0.1:{free.getsockname()[1]}/v1"
+    done = nanocode.at(url).run("doctor")
+    assert done.code == 1 and states(done.out)["endpoint"] == "bad"
+    assert url in done.out and "hint: check OPENAI_BASE_URL" in done.out
+
+
+def test_a_model_that_the_server_does_not_list(nanocode: Program) -> None:
+    with Peer([], models=["kimi-k3"]) as peer:
+        done = nanocode.at(peer.url, "kimi-k2").run("doctor")
+    assert done.code == 0 and states(done.out)["endpoint"] == "note"
+    assert "nearest: kimi-k3" in done.out
+
+
+def test_what_works_less_well_is_noted(nanocode: Program) -> None:
+    nanocode.environ |= {"PATH": "/nonexistent", "TERM": "dumb", "NANOCODE_NO_SUCH": "1"}
+    done = nanocode.run("--demo", "doctor")
+    assert done.code == 0
+    found = states(done.out)
+    assert [found[name] for name in ("bash", "git", "terminal", "settings", "model")] == ["note"] * 4 + ["ok"]
