@@ -35,6 +35,7 @@ GENERATED = {"ext/*.c", "ext/*.html"}
 REQUIRES = [
     "httpx>=0.28,<1",
     "prompt-toolkit>=3.0.52,<3.1",
+    "pygments>=2.18,<3",
     "pyyaml>=6.0.2",
     "regex>=2024.11.6",
     "tiktoken>=0.8",

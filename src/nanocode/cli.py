@@ -224,6 +224,16 @@ def _picked(settings: Settings) -> Settings:
 def _talk(settings: Settings) -> int:
     import asyncio
 
+    if sys.stdout.isatty() and settings.environ.get("TERM", "dumb") != "dumb":
+        from nanocode.ui.talk import talk
+
+        return asyncio.run(talk(settings, sys.stdin, sys.stdout, color=_color(settings, terminal=True)))
+    return _talk_in_lines(settings)
+
+
+def _talk_in_lines(settings: Settings) -> int:
+    import asyncio
+
     from nanocode.session import Session
     from nanocode.ui.lines import Lines
     from nanocode.ui.plain import PlainSink

@@ -12,7 +12,7 @@ from nanocode.agent.inbox import Inbox
 from nanocode.agent.loop import Agent, Spent
 from nanocode.agent.repair import repaired
 from nanocode.agent.toolbox import Toolbox, select
-from nanocode.context import pictures, prompt
+from nanocode.context import mentions, pictures, prompt
 from nanocode.context.surroundings import look
 from nanocode.errors import PictureError, UsageError
 from nanocode.events import Emit, Event, Notice, RunEnded, RunStarted, SessionOpened, UsageReported
@@ -71,6 +71,7 @@ class Session:
     def _compose(self) -> None:
         settings = self.settings
         key = auth.Key("demo", "the demo model") if self._demo else auth.find(settings)
+        self.key_source = key.source
         model = catalog.model(settings, settings.model)
         if settings.max_cost is not None and model.prices is None:
             raise UsageError(
@@ -142,10 +143,11 @@ class Session:
         return name in ("write", "edit") or name not in self.toolbox.tools or self.toolbox.tools[name].reads
 
     def _user(self, text: str) -> User:
-        """The message that a prompt becomes: its skill or template filled in, the images it names attached."""
+        """The message that a prompt becomes: skill or template filled in, files and images attached."""
         self._said.append(text)
         try:
-            return User(self.around.expand(text), tuple(self._images(text)))
+            files = mentions.attached(text, self.settings.cwd, self.settings.home)
+            return User(self.around.expand(text) + files, tuple(self._images(text)))
         except UsageError as error:
             self._warn(str(error))
             return User(text)

@@ -20,6 +20,10 @@ class Key:
     source: str
 
 
+class NoKey(UsageError):
+    """There is no key for the endpoint."""
+
+
 def find(settings: Settings) -> Key:
     """The key for the session's endpoint: the variables in order, then OpenCode's auth file for OpenCode itself.
 
@@ -30,7 +34,7 @@ def find(settings: Settings) -> Key:
             return Key(value, f"`{name}`")
     if is_opencode(settings.endpoint) and (key := _from_opencode(settings)):
         return key
-    raise UsageError(
+    raise NoKey(
         f"no API key for `{settings.endpoint}`",
         "set OPENCODE_API_KEY (or OPENAI_API_KEY), or try `nanocode --demo`, which needs none",
     )

@@ -3,10 +3,11 @@
 from collections.abc import Awaitable, Callable, Iterable
 from typing import NamedTuple
 
-from nanocode.errors import NanocodeError, UsageError
+from nanocode.errors import UsageError
+from nanocode.messages import Assistant
 from nanocode.nearest import nearest
 from nanocode.session import Session
-from nanocode.ui import changes, knowledge, sessions
+from nanocode.ui import aside, changes, knowledge, models, queue, sessions
 from nanocode.ui.desk import Desk, Option
 
 
@@ -49,28 +50,19 @@ async def _clear(desk: Desk, argument: str) -> str:
     return "a new session begins; `/resume` finds the old one"
 
 
-async def _model(desk: Desk, argument: str) -> str:
-    session = desk.session
-    try:
-        listed = await session.client.models()
-    except NanocodeError as error:
-        if argument:
-            session.switch(argument)
-            return f"model is now `{argument}`; it could not be checked: {error}"
-        return f"model: `{session.agent.model.id}`; {error}"
-    if not argument:
-        return "\n".join([f"model: `{session.agent.model.id}`; the server lists:", *listed])
-    return _chosen(session, argument, listed)
+async def _last(desk: Desk, argument: str) -> str:
+    if argument and not argument.isdecimal():
+        raise UsageError(f"`/last {argument}`: how many calls back?", "such as /last 2")
+    return "" if desk.unfold(int(argument or 1)) else "there is no such result"
 
 
-def _chosen(session: Session, wanted: str, listed: list[str]) -> str:
-    exact = [id for id in listed if id == wanted] or [id for id in listed if id.lower() == wanted.lower()]
-    similar = [id for id in listed if wanted.lower() in id.lower()]
-    if not exact and len(similar) > 1:
-        return "\n".join([f"several models match `{wanted}`:", *similar])
-    found = (exact or similar or [wanted])[0]
-    session.switch(found)
-    return f"model is now `{found}`" + ("" if exact or similar else "; the server does not list it")
+async def _copy(desk: Desk, argument: str) -> str:
+    answers = (each for each in reversed(desk.session.agent.history.messages) if isinstance(each, Assistant))
+    text = next((each.text for each in answers if each.text), "")
+    if not text:
+        return "there is no answer to copy yet"
+    desk.copy(text)
+    return f"copied {len(text)} characters"
 
 
 async def _tools(desk: Desk, argument: str) -> str:
@@ -85,7 +77,40 @@ async def _quit(desk: Desk, argument: str) -> str:
 COMMANDS = (
     Command(("/help",), "", "list the commands", _help, True),
     Command(("/c", "/clear", "/new"), "", "begin a new session", _clear),
-    Command(("/model", "/models"), "[id or part]", "show the model and what the server lists, or switch", _model, True),
+    Command(
+        ("/model", "/models"),
+        "[id or part]",
+        "show the model and what the server lists, or switch",
+        models.model,
+        True,
+        models.options,
+    ),
+    Command(("/steer",), "message", "say something before the next model call", queue.steer, True),
+    Command(
+        ("/queue", "/followup"),
+        "[message]",
+        "say something after the current work; alone, list what waits",
+        queue.queue,
+        True,
+    ),
+    Command(
+        ("/dequeue",),
+        "[edit]",
+        "take back what waits, or edit it as JSON in your editor",
+        queue.dequeue,
+        True,
+        lambda _: [("edit", "as JSON in your editor")],
+    ),
+    Command(
+        ("/btw",),
+        "[--tools] question",
+        "ask beside the conversation, which keeps no trace of it",
+        aside.btw,
+        True,
+        lambda _: [("--tools ", "let it read")],
+    ),
+    Command(("/last",), "[n]", "the result of the last call whole, or of the one n calls back", _last, True),
+    Command(("/copy",), "", "copy the last answer to the clipboard", _copy, True),
     Command(("/tools",), "", "list the tools", _tools, True),
     Command(("/skills",), "", "list the skills", knowledge.skills, True),
     Command(("/reload",), "", "read context files, skills and prompts again", knowledge.reload),

@@ -25,6 +25,12 @@ class Desk(Protocol):
     def send(self, text: str) -> None:
         """Take `text` as though it had been typed: a turn of its own, or steering while one is under way."""
 
+    def unfold(self, back: int) -> bool:
+        """Show the result of a call whole, 1 being the last; whether there is one."""
+
+    def copy(self, text: str) -> None:
+        """Put `text` on the clipboard. Raises UsageError where there is none."""
+
     async def edit(self, text: str, suffix: str = ".md") -> str:
         """`text` as the user left it in `$VISUAL` or `$EDITOR`. Raises UsageError when neither works."""
 

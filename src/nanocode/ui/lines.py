@@ -12,6 +12,7 @@ from nanocode.ui.plain import failure
 from nanocode.ui.sink import Output
 
 _RULE = "─" * 40
+_WAY_OUT = "set TERM to your terminal's name"
 
 
 class Lines:
@@ -74,8 +75,14 @@ class Lines:
     def send(self, text: str) -> None:
         self._sent.append(text)
 
+    def unfold(self, back: int) -> bool:
+        return False
+
+    def copy(self, text: str) -> None:
+        raise UsageError("there is no clipboard in a terminal that can only scroll", _WAY_OUT)
+
     async def edit(self, text: str, suffix: str = ".md") -> str:
-        raise UsageError("there is no editor in a terminal that can only scroll", "set TERM to your terminal's name")
+        raise UsageError("there is no editor in a terminal that can only scroll", _WAY_OUT)
 
     async def choose(self, title: str, options: Sequence[Option]) -> str | None:
         self.show("\n".join([title, *(f"{n}. {value}  {why}".rstrip() for n, (value, why) in enumerate(options, 1))]))

@@ -1,0 +1,123 @@
+"""What stands below the printed rows: live tail, status, prompt, menu, toolbar; knows no keys and no sessions."""
+
+from collections.abc import Callable
+
+from prompt_toolkit.application import get_app
+from prompt_toolkit.buffer import Buffer
+from prompt_toolkit.filters import Condition
+from prompt_toolkit.formatted_text import StyleAndTextTuples
+from prompt_toolkit.layout import ConditionalContainer, HSplit, Layout, Window
+from prompt_toolkit.layout.controls import BufferControl, FormattedTextControl
+from prompt_toolkit.layout.dimension import Dimension
+from prompt_toolkit.layout.menus import CompletionsMenu
+from prompt_toolkit.styles import Style
+from prompt_toolkit.widgets import SearchToolbar
+
+from nanocode.ui.choice import Choice
+from nanocode.ui.rows import Row
+
+_NAMES = {
+    "1": "bold",
+    "2": "dim",
+    "3": "italic",
+    "4": "underline",
+    "9": "strike",
+    "31": "ansired",
+    "32": "ansigreen",
+    "33": "ansiyellow",
+    "34": "ansiblue",
+    "35": "ansimagenta",
+    "36": "ansicyan",
+}
+RULE = "─" * 40
+_MENU, _PROMPT = 8, 12
+# In a lower window the rules and the live tail leave their place to the prompt.
+_LOW = 10
+
+# Reverse and background colours on whole rows leave traces when a terminal wraps them anew.
+STYLE = Style.from_dict(
+    {
+        "completion-menu": "noreverse bg:default fg:default",
+        "completion-menu.completion": "noreverse bg:default fg:default",
+        "completion-menu.completion.current": "noreverse bold bg:default fg:ansicyan",
+        "completion-menu.meta.completion": "noreverse dim bg:default fg:default",
+        "completion-menu.meta.completion.current": "noreverse bg:default fg:default",
+        "scrollbar.background": "bg:default",
+        "scrollbar.button": "bg:default",
+    }
+)
+
+
+def styled(rows: list[Row]) -> StyleAndTextTuples:
+    """Rows as prompt_toolkit draws them."""
+    text: StyleAndTextTuples = []
+    for number, row in enumerate(rows):
+        if number:
+            text.append(("", "\n"))
+        text += ((" ".join(_NAMES[code] for code in style.split(";") if code), piece) for style, piece in row)
+    return text
+
+
+def layout(
+    buffer: Buffer,
+    choice: Choice,
+    *,
+    live: Callable[[], list[Row]],
+    status: Callable[[], list[Row]],
+    toolbar: Callable[[int], str],
+) -> Layout:
+    """The layout, with the prompt focused. Each part is asked for at every frame."""
+    search = SearchToolbar(backward_search_prompt="history: ", forward_search_prompt="history: ")
+    prompt = Window(
+        BufferControl(buffer, search_buffer_control=search.control, preview_search=True),
+        height=Dimension(min=1, max=_PROMPT),
+        wrap_lines=True,
+        dont_extend_height=True,
+        get_line_prefix=lambda line, wrapped: [("ansicyan", "❯ ")] if not line and not wrapped else [("", "  ")],  # noqa: RUF001
+    )
+    picking = Condition(lambda: choice.open)
+    low = Condition(lambda: get_app().output.get_size().rows < _LOW)
+    rule = ConditionalContainer(_line(lambda: [("dim", RULE[: _columns()])]), ~low)
+    return Layout(
+        HSplit(
+            [
+                _rows(lambda: live()[-max(_rows_of_screen() // 2, 1) :]),
+                _rows(status),
+                rule,
+                ConditionalContainer(prompt, ~picking),
+                ConditionalContainer(choice.window, picking),
+                search,
+                rule,
+                CompletionsMenu(max_height=_MENU, scroll_offset=1),
+                _line(lambda: [("dim", toolbar(_columns() - 1))]),
+            ]
+        ),
+        focused_element=prompt,
+    )
+
+
+def _columns() -> int:
+    return get_app().output.get_size().columns
+
+
+def _rows_of_screen() -> int:
+    return get_app().output.get_size().rows
+
+
+def _line(text: Callable[[], StyleAndTextTuples]) -> Window:
+    return Window(FormattedTextControl(text), height=1, dont_extend_height=True)
+
+
+def _rows(rows: Callable[[], list[Row]]) -> ConditionalContainer:
+    drawn: tuple[int, list[Row]] = (-1, [])
+
+    def now() -> list[Row]:
+        # A layout asks several times in a frame.
+        nonlocal drawn
+        frame = get_app().render_counter
+        if drawn[0] != frame:
+            drawn = frame, rows()
+        return drawn[1]
+
+    window = Window(FormattedTextControl(lambda: styled(now())), dont_extend_height=True, wrap_lines=False)
+    return ConditionalContainer(window, Condition(lambda: bool(now())))

@@ -1,0 +1,312 @@
+"""The terminal at work: what is typed becomes turns, steering, commands; knows nothing of how rows look."""
+
+import asyncio
+import base64
+import signal
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
+
+from prompt_toolkit.buffer import Buffer
+from prompt_toolkit.history import History
+from prompt_toolkit.input import Input
+from prompt_toolkit.output import ColorDepth, Output
+
+from nanocode.errors import NanocodeError, UsageError
+from nanocode.session import Session
+from nanocode.ui import editor
+from nanocode.ui.choice import Choice
+from nanocode.ui.commands import Command, find
+from nanocode.ui.completion import Suggestions
+from nanocode.ui.desk import Form, Option
+from nanocode.ui.keys import keys
+from nanocode.ui.layout import STYLE, layout
+from nanocode.ui.pastes import Pastes
+from nanocode.ui.rows import CYAN, DIM, Row, clean, cut
+from nanocode.ui.shell import shell
+from nanocode.ui.story import Story
+from nanocode.ui.terminal import Painter, Prompt
+from nanocode.ui.toolbar import toolbar
+
+_TWICE_SECONDS = 1.0
+# Whoever waited this long may be looking elsewhere.
+_BELL_SECONDS = 10.0
+_TICK_SECONDS = 0.25
+_SPINNER = "·✢✳✶✻✽✻✶✳✢"
+_QUEUE_ROWS = 3
+_CLIPBOARD = 100_000
+
+
+class Repl:
+    """The desk of the terminal. `run` lasts until the user leaves and gives the exit code."""
+
+    def __init__(
+        self, session: Session, story: Story, painter: Painter, history: History, input: Input, output: Output
+    ) -> None:
+        self.session = session
+        self.pastes = Pastes()
+        self._story, self._painter, self._history, self._output = story, painter, history, output
+        self._choice = Choice()
+        self.buffer = Buffer(
+            completer=Suggestions(session), complete_while_typing=True, history=history, multiline=True
+        )
+        self._turn: asyncio.Task[None] | None = None
+        self._others: set[asyncio.Task[None]] = set()
+        self._notes: list[str] = []
+        self._told = ""
+        self._pressed = -_TWICE_SECONDS
+        self._ticker: asyncio.TimerHandle | None = None
+        self._app = Prompt(
+            layout=layout(
+                self.buffer, self._choice, live=story.live, status=self._status, toolbar=lambda c: toolbar(session, c)
+            ),
+            key_bindings=keys(self),
+            style=STYLE,
+            color_depth=None if painter.color else ColorDepth.DEPTH_1_BIT,
+            erase_when_done=True,
+            input=input,
+            output=output,
+        )
+        self._app.ttimeoutlen, self._app.timeoutlen = 0.05, 0.25
+        self._app.terminal_size_polling_interval = None
+        painter.app, painter.before_frame = self._app, story.flush
+
+    async def run(self) -> int:
+        loop = asyncio.get_running_loop()
+        signals = {signal.SIGTERM: self._ended_by(143), signal.SIGHUP: self._ended_by(129), signal.SIGINT: self.cancel}
+        for number, act in signals.items():
+            loop.add_signal_handler(number, act)
+        try:
+            return await self._app.run_async(set_exception_handler=False, handle_sigint=False)
+        except EOFError:
+            return 129
+        finally:
+            await self._settle()
+            for number in signals:
+                loop.remove_signal_handler(number)
+
+    def _ended_by(self, code: int) -> Callable[[], None]:
+        return lambda: self._exit(code)
+
+    def hung_up(self) -> None:
+        """The terminal is gone."""
+        self._exit(129)
+
+    def _exit(self, code: int) -> None:
+        if self._app.is_running and not self._app.is_done:
+            self._app.exit(result=code)
+
+    async def _settle(self) -> None:
+        """End what runs and wait for it, so that the history is whole and no process is left."""
+        if self._ticker is not None:
+            self._ticker.cancel()
+        self._interrupt()
+        tasks = [*self._others, *([self._turn] if self._turn else [])]
+        for task in self._others:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._painter.frame()
+
+    # What is typed
+
+    def accept(self) -> None:
+        text = self.pastes.unfold(self.buffer.text).strip()
+        self.buffer.reset()
+        if text:
+            self._history.append_string(text)
+            self.take(text)
+        elif not self.working:
+            self._send_queue()
+
+    def take(self, line: str) -> None:
+        """Do what a line asks for."""
+        if line.startswith("!") and line.strip("! "):
+            self._start(self._shell(line), line)
+            return
+        try:
+            command = find(self.session, line)
+        except UsageError as error:
+            self._story.line(f"❯ {line}", DIM)  # noqa: RUF001
+            self._story.failure(str(error), error.hint)
+            return
+        if command is None:
+            self.send(line)
+        else:
+            self._command(*command, line)
+
+    def _command(self, command: Command, argument: str, line: str) -> None:
+        if not command.while_working:
+            self._start(self._answer(command, argument), line)
+            return
+        self._story.line(f"❯ {line}", DIM)  # noqa: RUF001
+        task = asyncio.create_task(self._guarded(self._answer(command, argument)))
+        self._others.add(task)
+        task.add_done_callback(self._others.discard)
+
+    def _start(self, work: Coroutine[Any, Any, None], line: str) -> None:
+        """Begin what nothing else may run beside; while something does, `line` goes back into the prompt."""
+        if self.working:
+            work.close()
+            self._story.failure(f"`{cut(clean(line), 40)}` has to wait for the end of the turn", "Esc interrupts it")
+            if not self.buffer.text:
+                self.buffer.insert_text(line)
+            return
+        self._story.line(f"❯ {line}", DIM)  # noqa: RUF001
+        self._begin(work)
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        self._turn = asyncio.create_task(self._guarded(work))
+        self._tick()
+
+    async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except NanocodeError as error:
+            self._story.failure(str(error), error.hint)
+        finally:
+            self._painter.soon()
+
+    async def _answer(self, command: Command, argument: str) -> None:
+        if text := await command.run(self, argument):
+            self.show(text)
+
+    async def _shell(self, line: str) -> None:
+        self._story.since, self._story.doing = time.monotonic(), "running"
+        try:
+            note = await shell(self.session, line, self._story)
+        finally:
+            self._story.doing = ""
+        if note:
+            self.session.note(note)
+
+    async def _run(self, text: str) -> None:
+        begun = time.monotonic()
+        ended = await self.session.submit(text)
+        if time.monotonic() - begun > _BELL_SECONDS:
+            self._painter.raw("\a\x1b]9;nanocode: the turn has ended\a")
+        if ended.stop_reason == "done" and not self._app.is_done:
+            self._turn = None
+            self._send_queue()
+
+    def _send_queue(self) -> None:
+        """Begin a turn with what waits, as when a message came at the very end of one."""
+        inbox = self.session.inbox
+        waiting = (*inbox.steering, *inbox.followups)
+        if waiting:
+            inbox.replace(inbox.steering[1:], inbox.followups if inbox.steering else inbox.followups[1:])
+            self.send(waiting[0])
+
+    # The desk
+
+    @property
+    def working(self) -> bool:
+        return self._turn is not None and not self._turn.done()
+
+    def show(self, text: str, form: Form = "plain") -> None:
+        self._story.show(text, form)
+
+    def send(self, text: str) -> None:
+        if self.working:
+            self.session.inbox.steer(text)
+        else:
+            self._story.prompt(text)
+            self._begin(self._run(text))
+
+    def unfold(self, back: int) -> bool:
+        return self._story.whole(back) is not None
+
+    def copy(self, text: str) -> None:
+        data = text.encode("utf-8", "replace")
+        if len(data) > _CLIPBOARD:
+            raise UsageError(f"the answer is longer than {_CLIPBOARD} bytes", "`/export` writes it to a file")
+        # OSC 52 reaches the clipboard through tmux and ssh.
+        self._painter.raw(f"\x1b]52;c;{base64.b64encode(data).decode()}\a")
+
+    async def edit(self, text: str, suffix: str = ".md") -> str:
+        async with self._painter.aside():
+            return await editor.edited(text, self.session.settings.environ, suffix)
+
+    async def choose(self, title: str, options: Sequence[Option]) -> str | None:
+        before = self._app.layout.current_window
+        self._app.layout.focus(self._choice.window)
+        try:
+            return await self._choice.pick(title, options)
+        finally:
+            self._app.layout.focus(before)
+            self._app.invalidate()
+
+    def leave(self) -> None:
+        self._exit(0)
+
+    # Keys
+
+    def stop(self) -> None:
+        self._interrupt()
+
+    def cancel(self) -> None:
+        now = time.monotonic()
+        if self.buffer.text:
+            self._history.append_string(self.buffer.text)
+            self.buffer.reset()
+        elif self._interrupt():
+            return
+        elif now - self._pressed < _TWICE_SECONDS:
+            self._exit(130)
+        else:
+            self._pressed, self._told = now, "Ctrl-C again quits"
+            asyncio.get_running_loop().call_later(_TWICE_SECONDS, self._untell)
+        self._app.invalidate()
+
+    def _untell(self) -> None:
+        self._told = ""
+        self._app.invalidate()
+
+    def edit_prompt(self) -> None:
+        async def replace() -> None:
+            text = await self.edit(self.pastes.unfold(self.buffer.text))
+            self.buffer.text = text
+            self.buffer.cursor_position = len(text)
+
+        task = asyncio.create_task(self._guarded(replace()))
+        self._others.add(task)
+        task.add_done_callback(self._others.discard)
+
+    def _interrupt(self) -> bool:
+        """Stop what runs, if anything does: the turn, else a command, else the questions beside."""
+        if self.session.interrupt():
+            return True
+        if self._turn and self._turn.cancel():
+            return True
+        for task in self._others:
+            task.cancel()
+        return bool(self._others)
+
+    # What is shown
+
+    def _tick(self) -> None:
+        """Keep the clock going while something runs; no timer else."""
+        if self.working:
+            self._painter.soon()
+            self._ticker = asyncio.get_running_loop().call_later(_TICK_SECONDS, self._tick)
+        else:
+            self._ticker = None
+
+    def _status(self) -> list[Row]:
+        rows: list[Row] = []
+        columns = self._output.get_size().columns
+        if self.working and self._story.doing:
+            seconds = time.monotonic() - self._story.since
+            mark = _SPINNER[int(seconds / _TICK_SECONDS) % len(_SPINNER)]
+            words = f"{self._story.doing} · {seconds:.0f} s · esc to interrupt"
+            rows.append([(CYAN, f"{mark} "), (DIM, cut(words, columns - 3))])
+        if self._others:
+            rows.append([(DIM, cut("beside: a command is running", columns - 1))])
+        if self._told:
+            rows.append([(DIM, self._told)])
+        return rows + self._queued(columns - 1)
+
+    def _queued(self, columns: int) -> list[Row]:
+        inbox = self.session.inbox
+        words = [f"↳ {text}" for text in inbox.steering] + [f"↳ then: {text}" for text in inbox.followups]
+        shown = words[:_QUEUE_ROWS] + ([f"↳ +{len(words) - _QUEUE_ROWS} more"] if len(words) > _QUEUE_ROWS else [])
+        return [[(DIM, cut(clean(" ".join(line.split())), columns))] for line in shown]

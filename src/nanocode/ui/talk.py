@@ -1,0 +1,55 @@
+"""From settings to a REPL and back to a sane terminal; knows which parts there are, and nothing they do."""
+
+import asyncio
+from typing import TextIO, cast
+
+from prompt_toolkit.input import create_input
+
+from nanocode.provider.auth import NoKey
+from nanocode.session import Session
+from nanocode.settings import Settings
+from nanocode.ui.banner import banner, welcome
+from nanocode.ui.highlight import Highlighter
+from nanocode.ui.past import Past
+from nanocode.ui.repl import Repl
+from nanocode.ui.rows import DIM, Row, ansi
+from nanocode.ui.story import Story
+from nanocode.ui.terminal import Painter, Screen
+
+
+async def talk(settings: Settings, stdin: TextIO, stdout: TextIO, *, color: bool) -> int:
+    """Hold the conversation; the exit code."""
+    screen = cast(Screen, Screen.from_pty(stdout, term=settings.environ.get("TERM")))
+    painter, highlighter = Painter(screen, color=color), Highlighter()
+    story = Story(
+        painter.add,
+        painter.soon,
+        lambda: screen.get_size().columns,
+        highlighter,
+        thinking=settings.show_thinking,
+        tools=not settings.quiet_tools,
+    )
+    session = Session(settings, story)
+    try:
+        await session.__aenter__()
+    except NoKey:
+        _print(stdout, welcome(settings.environ), color)
+        return NoKey.exit_code
+    try:
+        painter.add(banner(session))
+        history = Past(settings.directory / "history")
+        repl = Repl(session, story, painter, history, create_input(stdin), screen)
+        screen.gone = repl.hung_up
+        loading = asyncio.create_task(highlighter.load())
+        code = await repl.run()
+        await loading
+        if session.agent.history.messages and not screen.lost:
+            _print(stdout, [[(DIM, f"nanocode --resume {session.id} goes on with this session")]], color)
+        return code
+    finally:
+        await session.__aexit__(None, None, None)
+
+
+def _print(stdout: TextIO, rows: list[Row], color: bool) -> None:
+    stdout.write("".join(f"{ansi(row, color)}\n" for row in rows))
+    stdout.flush()

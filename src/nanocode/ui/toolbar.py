@@ -1,0 +1,66 @@
+"""The line below the prompt, and how tokens, money and time are written; knows no keys."""
+
+from collections.abc import Callable
+
+from nanocode.messages import Assistant, Usage
+from nanocode.session import Session
+
+
+def count(tokens: int) -> str:
+    """`950`, `13.4k`, `1.2M`."""
+    if tokens < 1000:
+        return str(tokens)
+    if tokens < 999_950:
+        return f"{tokens / 1000:.1f}k" if tokens < 99_950 else f"{tokens / 1000:.0f}k"
+    return f"{tokens / 1e6:.1f}M"
+
+
+def money(dollars: float) -> str:
+    return f"${dollars:.2f}" if dollars >= 1 else f"${dollars:.4f}" if dollars else "$0"
+
+
+def spent_words(usage: Usage, cost: float | None) -> str:
+    """` · 13.4k in (9k cached) · 1.2k out · $0.0123`, as far as it is known."""
+    if usage == Usage():
+        return ""
+    cached = f" ({count(usage.cached)} cached)" if usage.cached else ""
+    price = f" · {money(cost)}" if cost else ""
+    return f" · {count(usage.input)} in{cached} · {count(usage.output)} out{price}"
+
+
+def _model(session: Session) -> str:
+    return session.agent.model.id
+
+
+def _context(session: Session) -> str:
+    answers = (each for each in reversed(session.agent.history.messages) if isinstance(each, Assistant))
+    used = next((each.usage for each in answers if each.usage), None)
+    window = session.agent.model.window
+    return f"{100 * (used.input + used.output) / window:.0f}% of {count(window)}" if used else count(window)
+
+
+def _spent(session: Session) -> str:
+    usage, cost = session.spent.usage, session.spent.cost
+    tokens = f"{count(usage.input)} in {count(usage.output)} out" if usage != Usage() else ""
+    return f"{tokens} {money(cost)}" if tokens and cost else tokens
+
+
+def _queue(session: Session) -> str:
+    waiting = len(session.inbox.steering) + len(session.inbox.followups)
+    return f"{waiting} queued" if waiting else ""
+
+
+# What the toolbar says, in order; a slot that gives "" is left out.
+SLOTS: tuple[Callable[[Session], str], ...] = (_model, _context, _spent, _queue)
+
+
+def toolbar(session: Session, columns: int) -> str:
+    """As many slots as fit into `columns`."""
+    text = ""
+    for slot in SLOTS:
+        words = slot(session)
+        longer = f"{text} · {words}" if text and words else text or words
+        if len(longer) > columns:
+            break
+        text = longer
+    return text
