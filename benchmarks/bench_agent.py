@@ -93,7 +93,7 @@ def spawn(words: list[str], environ: dict[str, str], cwd: str) -> Run:
 
 
 def environment(home: str, url: str = "http://127.0.0.1:9/v1") -> dict[str, str]:
-    kept = {name: os.environ[name] for name in ("PATH", "NANOCODE_EXT", "VIRTUAL_ENV") if name in os.environ}
+    kept = {"NANOCODE_EXT": "require"} | {n: os.environ[n] for n in ("PATH", "NANOCODE_EXT") if n in os.environ}
     return kept | {"HOME": home, "OPENAI_BASE_URL": url, "OPENAI_API_KEY": "unused", "MODEL": "m", "LANG": "C.UTF-8"}
 
 

@@ -19,14 +19,12 @@ from nanocode.provider import failures, wire
 from nanocode.provider.assemble import Assembly
 from nanocode.provider.auth import Key
 from nanocode.provider.catalog import Model, is_opencode
-from nanocode.provider.stream import ChatStream
+from nanocode.provider.reading import Reading
 from nanocode.settings import Settings
 from nanocode.tool import Tool
 
 # A tool may run for minutes between two requests; httpx would drop the connection after 5 s.
 _KEEP_ALIVE_SECONDS = 600.0
-# Usage and the end of the body come at once after the finish; a server that is silent then is not waited for.
-_TAIL_SECONDS = 2.0
 _ERROR_BODY = 64 << 10
 
 
@@ -126,24 +124,13 @@ class Client:
             raise self._in_transit(error) from None
 
     async def _read(self, response: httpx.Response, emit: Emit) -> Assembly:
-        assembly, stream = Assembly(), ChatStream(self._where)
+        reading = Reading(self._where, emit)
         try:
-            async with asyncio.timeout(None) as tail:
-                async for data in response.aiter_bytes():
-                    for event in assembly.add(stream.feed(data)):
-                        emit(event)
-                    if (stream.done or assembly.finished is not None) and tail.when() is None:
-                        tail.reschedule(asyncio.get_running_loop().time() + _TAIL_SECONDS)
-        except (TimeoutError, httpx.RequestError):
-            # Whatever breaks after the finish breaks nothing.
-            if not stream.done and assembly.finished is None:
-                raise
+            await reading.take(response.aiter_bytes())
         except asyncio.CancelledError:
-            self.partial = assembly.interrupted()
+            self.partial = reading.assembly.interrupted()
             raise
-        for event in assembly.end(stream.close(), stream.done):
-            emit(event)
-        return assembly
+        return reading.assembly
 
     def _refused(self, response: httpx.Response, body: bytes) -> NanocodeError:
         status, headers = response.status_code, response.headers
