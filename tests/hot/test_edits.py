@@ -176,9 +176,16 @@ def test_a_miss_names_the_nearest_lines_and_what_differs(
 def test_a_hint_shows_the_lines_that_differ(twin: ModuleType) -> None:
     said = refused(twin, FILE, ("\tname = 'thing'\n    size = 5\n\tcolour = 1", "new"))[1]
     assert said.split("\n")[1:] == [
-        "  line 10 is `→size = 4`, oldText has `    size = 5`",
-        "  oldText has `→colour = 1` after line 10",
+        "  line 10 is `\tsize = 4`, oldText has `    size = 5`",
+        "  oldText has `\tcolour = 1` after line 10",
     ]
+
+
+def test_tabs_show_where_they_are_what_differs(twin: ModuleType) -> None:
+    said = refused(twin, FILE, ("class Thing:\n    name = 'thing'", "new"))[1]
+    assert said.endswith(
+        ": tabs (here →) stand where the other has spaces\n  line 9 is `→name = 'thing'`, oldText has `    name = 'thing'`"
+    )
 
 
 @pytest.mark.parametrize(

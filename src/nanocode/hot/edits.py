@@ -2,15 +2,15 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
 from itertools import pairwise
 
 from nanocode.errors import EditError
 from nanocode.hot.hint import Nearest, hint
 from nanocode.hot.region import nearest as nearest
-from nanocode.hot.splices import Splice, changes, line_start, line_stop, lines_before, with_lf
+from nanocode.hot.splices import Splice, changes, line_end, line_start, line_stop, lines_before, with_lf
 from nanocode.hot.splices import apply as apply
 from nanocode.hot.splices import diff as diff
+from nanocode.hot.window import Window, windows
 
 EXACT, LINE_ENDS, LOOKS = "exact", "line ends", "trailing whitespace and the looks of quotes, dashes and spaces"
 
@@ -21,13 +21,15 @@ _LISTED = 100
 _HINTED = 3
 
 # What a model types for what stands in the file, and the other way round.
-_ALIKE = (
-    "'\u2018\u2019\u201a\u201b\u2032",
-    '"\u201c\u201d\u201e\u201f\u2033',
-    "-\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe63\uff0d",
-    " \u00a0\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000",
-)
-_TRAILING = " \t\v\f" + _ALIKE[3][1:]
+_LOOKS = {
+    "'": "\u2018\u2019\u201a\u201b\u2032",
+    '"': "\u201c\u201d\u201e\u201f\u2033",
+    "-": "\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe63\uff0d",
+    " ": "\u00a0\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000",
+}
+_ALIKE = {ord(look): plain for plain, looks in _LOOKS.items() for look in looks}
+_TRAILING = " \t\v\f"
+_SOFT = re.compile(f"[{_TRAILING}'\"-]+")
 
 Place = tuple[int, int]
 
@@ -144,56 +146,33 @@ def _exactly(data: bytes, old: str) -> Iterator[Place]:
 
 
 def _with_any_line_end(data: bytes, old: str) -> Iterator[Place]:
-    needle = with_lf(old.encode())
-    if b"\n" not in needle:
-        return
-    for start, end in _exactly(with_lf(data), needle.decode()):
-        yield _original(data, start), _original(data, end)
-
-
-def _original(data: bytes, place: int) -> int:
-    """The place in `data` of a place in `with_lf(data)`: farther by the CRLFs before it."""
-    counted = pairs = 0
-    at = place
-    while counted < at:
-        pairs += data.count(b"\r\n", max(counted - 1, 0), at)
-        counted, at = at, place + pairs
-    return at + (data[at - 1 : at + 1] == b"\r\n")
+    lines = _split(old)
+    if len(lines) > 1:
+        anchor = max(range(len(lines)), key=lambda each: len(lines[each]))
+        for low, high in windows(data, lines[anchor], anchor, len(lines) - 1 - anchor):
+            yield from Window(data, low, high, str).places(["\n".join(lines)], [])
 
 
 def _with_any_look(data: bytes, old: str) -> Iterator[Place]:
-    if not old.strip(_TRAILING + "\r\n"):
+    *lines, last = _split(old)
+    ended, tail = [*map(_plain, lines), _plain(last)], last.translate(_ALIKE)
+    pieces = [(len(piece), at, piece) for at, line in enumerate(ended) for piece in _SOFT.split(line)]
+    size, anchor, piece = max(pieces, key=lambda each: each[0])
+    if not size and not any(ended):
         return
-    search = re.compile(_pattern(old)).search
-    found = search(data)
-    while found:
-        yield found.span()
-        found = search(data, found.start() + 1)
+    # Trailing whitespace of the last line is one only where the line ends: else `x ` would be found in `xyz`.
+    whole, cut = "\n".join([*ended[:-1], tail]), "\n".join(ended)
+    for low, high in windows(data, piece, anchor, len(lines) - anchor):
+        yield from Window(data, low, high, _plain).places([whole], [cut] if cut != whole else [])
 
 
-def _pattern(old: str) -> bytes:
-    space = b"(?:" + b"|".join(re.escape(each.encode()) for each in _TRAILING) + b")*+"
-    *lines, last = with_lf(old.encode()).decode().split("\n")
-    ended = [_looks(line.rstrip(_TRAILING)) + space + rb"(?:\r\n|\n|\r)" for line in lines]
-    text = last.rstrip(_TRAILING)
-    tail = b""
-    if text != last:
-        # Trailing whitespace only if the line ends there; else `x ` would be found in `xyz`.
-        tail = b"(?:" + _looks(last[len(text) :]) + b"|(?=" + space + rb"(?:[\r\n]|\Z)))"
-    return b"".join([*ended, _looks(text), tail])
+def _split(text: str) -> list[str]:
+    return with_lf(text.encode()).decode().split("\n")
 
 
-def _looks(text: str) -> bytes:
-    return b"".join(_alike().get(each) or re.escape(each.encode()) for each in text)
-
-
-@lru_cache(maxsize=1)
-def _alike() -> dict[str, bytes]:
-    return {
-        each: b"(?:" + b"|".join(re.escape(look.encode()) for look in looks) + b")"
-        for looks in _ALIKE
-        for each in looks
-    }
+def _plain(line: str) -> str:
+    """The line with one look for all quotes, dashes and spaces, without its trailing whitespace."""
+    return line.translate(_ALIKE).rstrip(_TRAILING)
 
 
 def _ended(data: bytes, start: int, old: str, new: str) -> bytes:
@@ -207,13 +186,9 @@ def _ended(data: bytes, start: int, old: str, new: str) -> bytes:
 def _line_end_near(data: bytes, place: int) -> bytes:
     """The line end of the line at `place`, of the line before it where it is the last, LF in a file of one line."""
     stop = line_stop(data, place)
-    end = _end(data[max(place, stop - 2) : stop])
+    end = line_end(data[max(place, stop - 2) : stop])
     start = line_start(data, place)
-    return end or _end(data[max(0, start - 2) : start]) or b"\n"
-
-
-def _end(line: bytes) -> bytes:
-    return b"\r\n" if line.endswith(b"\r\n") else line[-1:] if line.endswith((b"\n", b"\r")) else b""
+    return end or line_end(data[max(0, start - 2) : start]) or b"\n"
 
 
 def _fitted(data: bytes, start: int, end: int, old: str, new: str) -> bytes:
@@ -221,7 +196,7 @@ def _fitted(data: bytes, start: int, end: int, old: str, new: str) -> bytes:
     have = data[start:end].splitlines(keepends=True)
     was, will = (with_lf(text.encode()).splitlines(keepends=True) for text in (old, new))
     have += [b""] * (len(was) - len(have))
-    ends = [_end(line) for line in have]
+    ends = [line_end(line) for line in have]
     ends = [own or _line_end_near(data, start) for own in ends]
     pieces: list[bytes] = []
     place = 0

@@ -23,8 +23,8 @@ _SHOWN = 160
 _TELLING = 20
 
 _WORDS = {
-    "indentation": "only the indentation differs",
-    "tabs": "tabs stand where the other has spaces",
+    "indentation": "only the indentation differs (→ is a tab)",
+    "tabs": "tabs (here →) stand where the other has spaces",
     "spaces": "only spaces within lines differ",
     "line ends": "only the line breaks differ",
     "quotes": "only the quotes differ",
@@ -40,16 +40,18 @@ def hint(data: bytes, name: str, old: bytes, new: bytes, nearest: Nearest) -> Ed
     if misspelt := _misspelt(data, name, old):
         return misspelt
     region = nearest(data, old)
-    if applied := _applied(data, new, region):
+    lines = data.splitlines(keepends=True)
+    if applied := _applied(data, lines, new, region):
         words = f"{name} is not in the file, but its newText is: already applied at line {applied}"
         return EditError(words, "already applied")
     if region is None:
         return EditError(f"{name} is not in the file, nor anything like it; read the file again", "absent")
-    have = data.splitlines(keepends=True)[region.first : region.last + 1]
+    have = lines[region.first : region.last + 1]
     want = _trimmed(old)
     reason = _reason(have, want)
     where = _span(region.first + 1, region.last + 1)
-    rows = "".join(f"\n{row}" for row in islice(_rows(have, want, region.first + 1), _ROWS))
+    shown = _with_arrows if reason in ("indentation", "tabs") else _as_it_is
+    rows = "".join(f"\n{row}" for row in islice(_rows(have, want, region.first + 1, shown), _ROWS))
     words = f"{name} is not in the file; nearest is {where}, {region.likeness // 10} % alike: {_WORDS[reason]}{rows}"
     return EditError(words, reason)
 
@@ -70,22 +72,20 @@ def _span(first: int, last: int) -> str:
     return f"line {first}" if first == last else f"lines {first}-{last}"
 
 
-def _applied(data: bytes, new: bytes, region: Region | None) -> int:
+def _applied(data: bytes, lines: list[bytes], new: bytes, region: Region | None) -> int:
     """The line where `new` stands, when that is no accident: nowhere else, or in the region; 0 otherwise."""
-    text, wanted = with_lf(data), with_lf(new).strip(b"\n")
+    text, wanted, first = with_lf(data), with_lf(new).strip(b"\n"), 0
     at = text.find(wanted) if wanted.strip() else -1
     if at >= 0 and text.find(wanted, at + 1) >= 0:
-        at = _within(text, wanted, region) if region else -1
+        if region is None:
+            return 0
+        reach = wanted.count(b"\n")
+        first = max(0, region.first - reach)
+        text = with_lf(b"".join(lines[first : region.last + 1 + reach]))
+        at = text.find(wanted)
     if at < 0 or not (len(wanted.strip()) >= _TELLING or _whole_lines(text, at, at + len(wanted))):
         return 0
-    return 1 + text.count(b"\n", 0, at)
-
-
-def _within(text: bytes, wanted: bytes, region: Region) -> int:
-    lines = text.split(b"\n")
-    low = sum(len(line) + 1 for line in lines[: region.first])
-    high = low + sum(len(line) + 1 for line in lines[region.first : region.last + 1])
-    return text.find(wanted, max(0, low - len(wanted) + 1), high + len(wanted) - 1)
+    return 1 + first + text.count(b"\n", 0, at)
 
 
 def _whole_lines(text: bytes, start: int, end: int) -> bool:
@@ -142,20 +142,23 @@ def _lead(line: bytes) -> bytes:
     return line[: len(line) - len(line.lstrip(b" \t"))]
 
 
-def _rows(have: list[bytes], want: list[bytes], number: int) -> Iterator[str]:
+def _rows(have: list[bytes], want: list[bytes], number: int, shown: Callable[[bytes], str]) -> Iterator[str]:
     """The lines that differ, as the file has them and as they were given."""
     for i, j, k, m in changes(*([line.rstrip() for line in lines] for lines in (want, have))):
         for given, there in zip_longest(want[i:j], have[k:m]):
             if there is None:
-                yield f"  oldText has {_shown(given)} after line {number + m - 1}"
+                yield f"  oldText has {shown(given)} after line {number + m - 1}"
             elif given is None:
-                yield f"  oldText lacks line {number + k}: {_shown(there)}"
+                yield f"  oldText lacks line {number + k}: {shown(there)}"
             else:
-                yield f"  line {number + k} is {_shown(there)}, oldText has {_shown(given)}"
+                yield f"  line {number + k} is {shown(there)}, oldText has {shown(given)}"
             k = min(k + 1, m)
 
 
-def _shown(line: bytes) -> str:
-    """A line as text, tabs as `→`: which of two indentations is meant shows nowhere else."""
-    text = line.rstrip(b"\r\n").decode("utf-8", "replace").replace("\t", "→")
+def _as_it_is(line: bytes) -> str:
+    text = line.rstrip(b"\r\n").decode("utf-8", "replace")
     return f"`{text[:_SHOWN]}`" + "…" * (len(text) > _SHOWN)
+
+
+def _with_arrows(line: bytes) -> str:
+    return _as_it_is(line).replace("\t", "→")

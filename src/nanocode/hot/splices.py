@@ -60,6 +60,11 @@ def line_stop(data: bytes, place: int) -> int:
     return lf + 1 if lf >= 0 else len(data)
 
 
+def line_end(line: bytes) -> bytes:
+    """The CRLF, LF or CR at the end of a line, or nothing."""
+    return b"\r\n" if line.endswith(b"\r\n") else line[-1:] if line.endswith((b"\n", b"\r")) else b""
+
+
 def changes(before: Sequence[object], after: Sequence[object]) -> list[Change]:
     """Runs `(i, j, k, l)` in order where `before[i:j]` became `after[k:l]`; all between them is equal."""
     low, most = 0, min(len(before), len(after))
@@ -144,7 +149,7 @@ def _hunk(before: list[bytes], after: list[bytes], run: list[Change], number: in
     for i, j, k, m in run:
         for line in before[place:i]:
             yield from _row(" ", line, 0)
-        ends = {_end(line) for line in before[i:j]} != {_end(line) for line in after[k:m]} and i < j and k < m
+        ends = {line_end(line) for line in before[i:j]} != {line_end(line) for line in after[k:m]} and i < j and k < m
         at = _apart(before[i], after[k]) if i < j and k < m else 0
         for line in before[i:j]:
             yield from _row("-", line, at, ends)
@@ -160,17 +165,13 @@ def _range(first: int, count: int) -> str:
     return str(first + 1) if count == 1 else f"{first + (count > 0)},{count}"
 
 
-def _end(line: bytes) -> bytes:
-    return line[len(line.rstrip(b"\r\n")) :]
-
-
 def _apart(one: bytes, other: bytes) -> int:
     """Where two lines begin to differ."""
     return next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), 0)
 
 
 def _row(mark: str, line: bytes, at: int, show_end: bool = False) -> Iterator[str]:
-    end = _end(line)
+    end = line_end(line)
     text = line[: len(line) - len(end)]
     if len(text) > _LINE_SHOWN:
         low = max(0, at - _LINE_SHOWN // 3)
