@@ -35,13 +35,13 @@ EXAMPLES: dict[str, tuple[bytes, bytes, bytes]] = {
     "double stars side by side": (b"a/**/**/b\n**/**/c", b"a/b a/x/b c x/c", b"a/xb xc"),
     "three stars count as two": (b"a/***/b", b"a/b a/x/y/b", b"ab"),
     "double star before an escaped slash takes at least one folder": (b"a/**\\/b", b"a/x/b a/x/y/b", b"a/b"),
-    "question mark is one byte": (b"?\n/x/??", b"a x/\xc3\xa9 \xff", b"ab \xc3\xa9 x/a"),
+    "question mark is one byte": (b"?\n/xx/??", b"a xx/\xc3\xa9 xx/b \xff", b"ab \xc3\xa9 xx/abc"),
     "classes": (b"[ab]c\n[!a-c]d\n[^x]e", b"ac bc dd ae", b"cc ad xe"),
     "a bracket first in a class is a member": (b"[]a]\n[!]]x", b"] a ax", b"]x b"),
-    "ranges at odd places": (b"[a-]x\n[-a]y\n[a-c-e]z\n[z-a]w", b"ax -x -y az -z ez", b"bx dz zw"),
+    "ranges at odd places": (b"[a-]x\n[-a]y\n[a-c-e]z\n[z-a]w", b"ax -x -y az -z ez zw", b"bx dz aw"),
     "escapes in classes": (b"[\\]]x\n[\\a-c]y\n[a-\\c]z", b"]x by bz", b"\\x dy"),
     "posix classes": (b"[[:alpha:]]1\n[[:digit:][:upper:]]2", b"a1 22 A2", b"11 a2"),
-    "posix classes are ascii": (b"[[:alpha:]][[:alpha:]]\n[![:print:]]x", b"ab \xffx", b"\xc3\xa9 ax"),
+    "posix classes are ascii": (b"[[:alpha:]][[:alpha:]]\n[![:print:]]x", b"ab \xffx", b"\xc3\xa9 1x"),
     "an unknown posix class matches nothing": (b"[[:foo:]]\n[[::]]", b"", b"f : ["),
     "half a posix class is a plain one": (b"[[:alpha]x\n[[:]y", b"[x :x ax [y :y", b"bx"),
     "an open class matches nothing": (b"[a\nb[\n[]\n[!]\n[a-\n[\\", b"", b"[a a b[ []"),
@@ -56,11 +56,6 @@ EXAMPLES: dict[str, tuple[bytes, bytes, bytes]] = {
     "case counts": (b"A", b"A", b"a"),
     "a lone exclamation mark": (b"a\n!\n!/", b"a", b"!"),
     "bytes that are not UTF-8": (b"\xff*\n[\xc0-\xfe]", b"\xffa \xc1", b"\xfea a"),
-    "no exponential patterns": (
-        b"*a" * 40 + b"*b\n" + b"**/a/" * 40 + b"b",
-        b"a" * 60 + b"b",
-        b"a" * 200 + b" " + b"a/" * 99 + b"c",
-    ),
 }
 # The same with names that hold blanks.
 BLANKS: dict[str, tuple[bytes, list[bytes], list[bytes]]] = {
@@ -114,6 +109,14 @@ def test_every_byte_is_in_the_posix_classes_it_is_in_for_git(twin: ModuleType, t
     (top / ".gitignore").write_text("".join(f"/{name}/[[:{name}:]]\n" for name in names))
     paths = {b"%b/%b" % (name.encode(), bytes([byte])) for name in names for byte in range(1, 256) if byte not in b"./"}
     assert {path for path in paths if twin.ignored(top, path)} == git_oracle.ignored(top, paths)
+
+
+def test_no_pattern_is_exponential(twin: ModuleType, top: Path) -> None:
+    # git 2.39 does not come back from the first of these, so it is not asked.
+    (top / ".gitignore").write_bytes(b"*a" * 40 + b"*b\n" + b"**/a/" * 40 + b"b\n" + b"x/" + b"**/*a/" * 30 + b"b")
+    assert twin.ignored(top, b"a" * 60 + b"b")
+    for path in (b"a" * 200, b"a/" * 99 + b"c", b"x/" + b"a/" * 90 + b"c"):
+        assert not twin.ignored(top, path)
 
 
 def test_double_stars_next_to_a_name_stay_in_it(twin: ModuleType, top: Path) -> None:

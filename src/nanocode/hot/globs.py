@@ -54,7 +54,8 @@ class Glob:
 
     def __init__(self, pattern: str, *, anchored: bool = False) -> None:
         self.pattern = pattern
-        self.folders_only = pattern.endswith("/") and not pattern.endswith("\\/")
+        *_, last = _TOKEN.finditer("." + pattern)
+        self.folders_only = bool(last["deep"]) or last["plain"] == "/"
         body = pattern[:-1] if self.folders_only else pattern
         bare = body.removeprefix(".") if body.startswith("./") else body
         body = bare.removeprefix("/")

@@ -6,16 +6,19 @@ rules are noticed in the listing and never probed for.
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain, islice
 from operator import attrgetter
 from typing import Literal, NamedTuple
 
 from nanocode.hot.globs import Glob
 from nanocode.hot.ignore import FILES, REPOSITORY, Scope, Shelf, above
 
-Kinds = Literal["all", "files", "dirs"]
+Kinds = Literal["all", "files", "dirs", "leaves"]
 
-_KINDS = {"all": ("file", "dir", "link", "other"), "files": ("file",), "dirs": ("dir",)}
+KINDS = {"all": ("file", "dir", "link", "other"), "files": ("file",), "dirs": ("dir",), "leaves": ("file", "link")}
+# How many entries are taken between two looks at the stop byte.
+PIECE = 4096
 _RULES = frozenset((REPOSITORY, *FILES))
 _by_name = attrgetter("name")
 # Half the time of calling the class, and half of all an entry costs here.
@@ -38,6 +41,7 @@ class Walk:
     unreadable: list[tuple[bytes, str]]
     truncated: bool
     stopped: bool
+    total: int
 
 
 def walk(
@@ -50,6 +54,7 @@ def walk(
     limit: int | None = None,
     kinds: Kinds = "all",
     sort: bool = True,
+    newest: bool = False,
     excludes: str | None = None,
     stop: bytearray | None = None,
 ) -> Walk:
@@ -65,22 +70,29 @@ def walk(
     - `globs` (see `Glob`): without any that lacks a leading `!`, all entries pass; else those that one matches. A
       leading `!` takes entries out, and a folder with all its content. The last glob that matches an entry decides. A
       folder that passes nothing itself is still descended. Globs bring back neither ignored nor hidden entries.
-    - `kinds`: "files" gives kind "file" alone, "dirs" kind "dir" alone. Devices, sockets and FIFOs are "other".
+    - `kinds`: "files" gives kind "file" alone, "dirs" kind "dir" alone, "leaves" files and links. Devices, sockets
+      and FIFOs are "other".
+    - `newest` puts the entries in the order of their last change, newest first, those of one time in path order; a
+      link's time is its own, and what is gone meanwhile counts as of 1970.
     - `max_depth`: 1 gives the entries of `root` itself, 0 nothing; None has no bound.
     - `limit`: at most that many entries, the first ones of the order asked for; `truncated` says that there is at
-      least one more. `ignored` and `unreadable` then cover only what was read until then.
-    - `stop`: one byte that another thread may set; the walk looks at it before each folder, then returns what it has
-      with `stopped`.
+      least one more. `total` is how many there are; in a truncated walk that is not `newest` it is `limit` + 1, and
+      `ignored` and `unreadable` cover the folders that come before the first entry left out, in the order asked for.
+    - `stop`: one byte that another thread may set; the walk looks at it before each folder and while it reads a large
+      one, then returns what it has of the folders read before, with `stopped`.
     - `unreadable`: folders and files of rules that could not be read, as (path relative to `root`, the system's words
       in lower case); a file of rules above `root` has a path that starts with `../`, excludes its own path.
 
     Raises FileNotFoundError, NotADirectoryError or PermissionError when `root` itself cannot be listed, ValueError on
-    a `kinds` that is none. Without recursion; O(entries) time beside the sort of each folder.
+    a `kinds` that is none or a negative `limit`. Without recursion; O(entries) time beside the sort of each folder.
     """
-    if kinds not in _KINDS:
-        raise ValueError(f"`kinds` is `{kinds}`; use one of {', '.join(f'`{kind}`' for kind in _KINDS)}")
-    choice = _Choice(globs, _KINDS[kinds], hidden, max_depth, sort)
-    return _Tree(os.fsencode(root), choice, None if no_ignore else os.fsencode(excludes or b"")).walk(limit, stop)
+    if kinds not in KINDS:
+        raise ValueError(f"`kinds` is `{kinds}`; use one of {', '.join(f'`{kind}`' for kind in KINDS)}")
+    if limit is not None and limit < 0:
+        raise ValueError(f"`limit` is `{limit}`; give 0 or more, or None for no limit")
+    choice = _Choice(globs, KINDS[kinds], hidden, max_depth, sort)
+    tree = _Tree(os.fsencode(root), choice, None if no_ignore else os.fsencode(excludes or b""), stop)
+    return tree.newest(limit) if newest else tree.walk(limit)
 
 
 class _Choice:
@@ -121,41 +133,67 @@ class _Folder:
 class _Tree:
     """One walk in progress."""
 
-    __slots__ = ("_base", "_choice", "_excludes", "_ignored", "_shelf", "_top", "_unreadable")
+    __slots__ = ("_base", "_choice", "_excludes", "_ignored", "_shelf", "_stop", "_top", "_unreadable")
 
-    def __init__(self, top: bytes, choice: _Choice, excludes: bytes | None) -> None:
+    def __init__(self, top: bytes, choice: _Choice, excludes: bytes | None, stop: bytearray | None) -> None:
         self._top = top
         self._base = top if top.endswith(b"/") else top + b"/"
         self._choice = choice
         self._excludes = excludes
+        self._stop = stop
         self._shelf = None if excludes is None else Shelf(excludes, self._report)
         self._ignored = 0
         self._unreadable: list[tuple[bytes, str]] = []
 
-    def walk(self, limit: int | None, stop: bytearray | None) -> Walk:
-        listing = _listing(self._top, self._choice.sort)
+    def walk(self, limit: int | None) -> Walk:
+        listing = self._listing(self._top)
         scope = above(os.path.realpath(self._top), self._shelf) if self._shelf else Scope()
         found: list[Entry] = []
         open_folders = [self._folder(b"", 1, scope, listing)]
-        truncated = stopped = False
-        while open_folders and not truncated and not stopped:
+        truncated = False
+        while open_folders and not truncated and not self._stopped():
             folder = open_folders[-1]
             upto, name = next(folder.descents, (len(folder.entries), b""))
             found += folder.entries[folder.given : upto]
             folder.given = upto
             truncated = limit is not None and len(found) > limit
-            stopped = bool(name and stop and stop[0])
             if not name:
                 open_folders.pop()
-            elif not truncated and not stopped and (below := self._below(folder, name)):
+            elif not truncated and (below := self._below(folder, name)):
                 open_folders.append(below)
-        return Walk(found[:limit], self._ignored, self._unreadable, truncated, stopped)
+        total = len(found) if limit is None else min(len(found), limit + 1)
+        stopped = bool(open_folders) and not truncated
+        return Walk(found[:limit], self._ignored, self._unreadable, truncated, stopped, total)
+
+    def newest(self, limit: int | None) -> Walk:
+        walk = self.walk(None)
+        entries = sorted(walk.entries, key=self._age)
+        truncated = limit is not None and len(entries) > limit
+        return replace(walk, entries=entries[:limit], truncated=truncated)
+
+    def _age(self, entry: Entry) -> int:
+        try:
+            return -os.lstat(self._base + entry.path).st_mtime_ns
+        except OSError:
+            return 0
+
+    def _stopped(self) -> bool:
+        return bool(self._stop and self._stop[0])
+
+    def _listing(self, path: bytes) -> list[os.DirEntry[bytes]]:
+        listing: list[os.DirEntry[bytes]] = []
+        with os.scandir(path) as entries:
+            while not self._stopped() and (piece := list(islice(entries, PIECE))):
+                listing += piece
+        if self._choice.sort:
+            listing.sort(key=_by_name)
+        return listing
 
     def _below(self, folder: _Folder, name: bytes) -> _Folder | None:
         """Open the folder `name` in `folder`; None when it cannot be listed, which is reported."""
         prefix = folder.prefix + name + b"/"
         try:
-            listing = _listing(self._base + prefix, self._choice.sort)
+            listing = self._listing(self._base + prefix)
         except OSError as error:
             self._report(self._base + prefix[:-1], error)
             return None
@@ -168,7 +206,9 @@ class _Tree:
         deepest = self._choice.max_depth
         folder = _Folder(prefix, depth, scope, [], iter(()))
         if deepest is None or depth <= deepest:
-            descents = self._sift(folder, listing)
+            starts = range(0, len(listing), PIECE)
+            pieces = (self._sift(folder, listing[at : at + PIECE]) for at in starts if not self._stopped())
+            descents = list(chain.from_iterable(pieces))
             folder.descents = iter(() if depth == deepest else descents)
         return folder
 
@@ -214,8 +254,3 @@ class _Tree:
         elif path != self._excludes:
             path = os.path.relpath(path, os.path.realpath(self._top))
         self._unreadable.append((path, (error.strerror or str(error)).lower()))
-
-
-def _listing(path: bytes, sort: bool) -> list[os.DirEntry[bytes]]:
-    with os.scandir(path) as entries:
-        return sorted(entries, key=_by_name) if sort else list(entries)
