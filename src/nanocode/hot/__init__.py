@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from nanocode.hot.edits import plan as plan_edits
     from nanocode.hot.search import search as search_tree
     from nanocode.hot.sse import SseDecoder as SseDecoder
+    from nanocode.hot.tokens import estimate as estimate_tokens
     from nanocode.hot.walk import walk as walk_tree
 
     BACKEND: str
@@ -30,6 +31,7 @@ __all__ = [
     "SseDecoder",
     "apply_edits",
     "diff_edits",
+    "estimate_tokens",
     "fuse",
     "plan_edits",
     "search_tree",
@@ -38,10 +40,11 @@ __all__ = [
 
 # Hot paths with a compiled twin, and the ABI number that this source expects of it: raise both when a twin's
 # signature or behaviour changes, so that an older build is never taken for it.
-NATIVE = {"sse": 1, "deltas": 1, "edits": 1}
+NATIVE = {"sse": 1, "deltas": 1, "edits": 1, "tokens": 1}
 HOMES = {
     "SseDecoder": "sse:SseDecoder",
     "fuse": "deltas:fuse",
+    "estimate_tokens": "tokens:estimate",
     "walk_tree": "walk:walk",
     "search_tree": "search:search",
     "plan_edits": "edits:plan",
