@@ -73,7 +73,7 @@ def layout(
         height=Dimension(min=1, max=_PROMPT),
         wrap_lines=True,
         dont_extend_height=True,
-        get_line_prefix=lambda line, wrapped: [("ansicyan", "❯ ")] if not line and not wrapped else [("", "  ")],  # noqa: RUF001
+        get_line_prefix=lambda line, wrapped: [("ansicyan", "❯ ")] if not line and not wrapped else [("", "  ")],
     )
     picking = Condition(lambda: choice.open)
     low = Condition(lambda: get_app().output.get_size().rows < _LOW)

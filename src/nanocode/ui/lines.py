@@ -34,7 +34,7 @@ class Lines:
         leaving = False
         while not self._left:
             try:
-                line = self._ask(f"{_RULE}\n❯ ").strip()  # noqa: RUF001 - the prompt
+                line = self._ask(f"{_RULE}\n❯ ").strip()
             except EOFError:
                 self._out.write("\n")
                 return 0

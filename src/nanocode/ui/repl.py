@@ -52,7 +52,9 @@ class Repl:
         )
         self._turn: asyncio.Task[None] | None = None
         self._others: set[asyncio.Task[None]] = set()
-        self._notes: list[str] = []
+        # Prompts that came when no turn could take them and none could begin.
+        self._next: list[str] = []
+        self._went_well = True
         self._told = ""
         self._pressed = -_TWICE_SECONDS
         self._ticker: asyncio.TimerHandle | None = None
@@ -115,7 +117,7 @@ class Repl:
         if text:
             self._history.append_string(text)
             self.take(text)
-        elif not self.working:
+        elif not self.session.working:
             self._send_queue()
 
     def take(self, line: str) -> None:
@@ -126,7 +128,7 @@ class Repl:
         try:
             command = find(self.session, line)
         except UsageError as error:
-            self._story.line(f"❯ {line}", DIM)  # noqa: RUF001
+            self._story.line(f"❯ {line}", DIM)
             self._story.failure(str(error), error.hint)
             return
         if command is None:
@@ -138,7 +140,7 @@ class Repl:
         if not command.while_working:
             self._start(self._answer(command, argument), line)
             return
-        self._story.line(f"❯ {line}", DIM)  # noqa: RUF001
+        self._story.line(f"❯ {line}", DIM)
         task = asyncio.create_task(self._guarded(self._answer(command, argument)))
         self._others.add(task)
         task.add_done_callback(self._others.discard)
@@ -151,12 +153,22 @@ class Repl:
             if not self.buffer.text:
                 self.buffer.insert_text(line)
             return
-        self._story.line(f"❯ {line}", DIM)  # noqa: RUF001
+        self._story.line(f"❯ {line}", DIM)
         self._begin(work)
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
         self._turn = asyncio.create_task(self._guarded(work))
+        self._turn.add_done_callback(lambda turn: self._go_on())
         self._tick()
+
+    def _go_on(self) -> None:
+        """After a turn or a command: what came while it ended, and after a good end what waits."""
+        if self._app.is_done:
+            return
+        if self._next:
+            self.send(self._next.pop(0))
+        elif self._went_well:
+            self._send_queue()
 
     async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
         try:
@@ -184,12 +196,10 @@ class Repl:
         ended = await self.session.submit(text)
         if time.monotonic() - begun > _BELL_SECONDS:
             self._painter.raw("\a\x1b]9;nanocode: the turn has ended\a")
-        if ended.stop_reason == "done" and not self._app.is_done:
-            self._turn = None
-            self._send_queue()
+        self._went_well = ended.stop_reason == "done"
 
     def _send_queue(self) -> None:
-        """Begin a turn with what waits, as when a message came at the very end of one."""
+        """Begin a turn with what waits since an interrupt or a failure."""
         inbox = self.session.inbox
         waiting = (*inbox.steering, *inbox.followups)
         if waiting:
@@ -206,8 +216,10 @@ class Repl:
         self._story.show(text, form)
 
     def send(self, text: str) -> None:
-        if self.working:
+        if self.session.working:
             self.session.inbox.steer(text)
+        elif self.working:
+            self._next.append(text)
         else:
             self._story.prompt(text)
             self._begin(self._run(text))

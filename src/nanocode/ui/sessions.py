@@ -75,7 +75,7 @@ def _last_words(session: Session) -> str:
     messages = session.agent.history.messages
     asked = next((each.text for each in reversed(messages) if isinstance(each, User)), "")
     said = next((each.text for each in reversed(messages) if isinstance(each, Assistant) and each.text), "")
-    return "\n".join([f"❯ {title(asked)}", f"⏺ {said}"])  # noqa: RUF001 - the prompt
+    return "\n".join([f"❯ {title(asked)}", f"⏺ {said}"])
 
 
 def pick(settings: Settings, ask: Callable[[str], str], show: Callable[[str], object]) -> str:

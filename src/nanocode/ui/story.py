@@ -98,7 +98,7 @@ class Story:
                 self._close()
                 self.line(f"… try {attempt} failed ({reason}); again in {delay:.1f} s", YELLOW)
             case Notice(text):
-                self._close()
+                self.flush()
                 self.line(f"… {text}", DIM)
             case RunEnded():
                 self._end(event)
@@ -164,12 +164,12 @@ class Story:
             lines = [*lines[: _PROMPT_LINES - 1], f"… +{len(lines) - _PROMPT_LINES + 1} lines"]
         rows: list[Row] = [[(DIM, RULE)]]
         for number, line in enumerate(lines):
-            rows += wrap([("", line)], self._columns(), ("", "  ") if number else (CYAN, "❯ "), "  ")  # noqa: RUF001
+            rows += wrap([("", line)], self._columns(), ("", "  ") if number else (CYAN, "❯ "), "  ")
         self._add([*rows, [(DIM, RULE)]])
 
     def show(self, text: str, form: Form = "plain") -> None:
-        """Foreign text of any length, in the form that it has."""
-        self._close()
+        """Foreign text of any length, in the form that it has; what streams goes on below it."""
+        self.flush()
         if form == "diff":
             self._add(diff_rows(text))
         elif form == "markdown":
@@ -184,7 +184,7 @@ class Story:
 
     def failure(self, message: str, hint: str) -> None:
         """What went wrong, and the way out."""
-        self._close()
+        self.flush()
         self.line(message, RED)
         if hint:
             self.line(f"hint: {hint}")
@@ -194,7 +194,7 @@ class Story:
         if not 0 < back <= len(self.calls.ended):
             return None
         shown = self.calls.ended[-back]
-        self._close()
+        self.flush()
         self._add(whole(shown, self._columns()))
         return shown
 

@@ -36,7 +36,9 @@ async def talk(settings: Settings, stdin: TextIO, stdout: TextIO, *, color: bool
         _print(stdout, welcome(settings.environ), color)
         return NoKey.exit_code
     try:
+        # Before the prompt: tmux keeps a prompt that was drawn in the first row of an empty screen as history.
         painter.add(banner(session))
+        painter.frame()
         history = Past(settings.directory / "history")
         repl = Repl(session, story, painter, history, create_input(stdin), screen)
         screen.gone = repl.hung_up
