@@ -87,6 +87,20 @@ def test_a_loose_match_says_what_it_ignored(nanocode: Program) -> None:
     assert done.out.startswith("edited `a.txt` (1 replacement; matched ignoring trailing whitespace and the looks of ")
 
 
+def test_new_text_in_another_encoding_than_the_file_is_said(nanocode: Program) -> None:
+    (nanocode.cwd / "a").write_bytes(b"caf\xe9 one\n")
+    assert "[The file is not UTF-8, and the new text was written as UTF-8.]" in edit(nanocode, "a", ("one", "é")).out
+    assert (nanocode.cwd / "a").read_bytes() == b"caf\xe9 \xc3\xa9\n"
+    assert "UTF-8" not in edit(nanocode, "a", ("caf", "bar")).out
+
+
+def test_a_huge_diff_is_cut_to_whole_lines_and_says_so(nanocode: Program) -> None:
+    (nanocode.cwd / "a").write_bytes(b"one\n")
+    done = edit(nanocode, "a", ("one", "".join(f"line {number}\n" for number in range(9000))))
+    assert len(done.out) < 51 << 10
+    assert done.out.endswith("\n[7,005 lines of the diff left out]\n")
+
+
 def test_symlink_and_mode_stay(nanocode: Program) -> None:
     target, link = nanocode.cwd / "run.sh", nanocode.cwd / "link"
     target.write_bytes(b"echo one\n")

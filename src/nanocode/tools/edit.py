@@ -3,14 +3,18 @@
 import asyncio
 import os
 import stat
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, TypedDict
+from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
 from nanocode import atomic, hot
 from nanocode.errors import EditError, ToolError
 from nanocode.jsontext import loads, mend
 from nanocode.tool import Context, Result, tool
-from nanocode.tools.output import plural
+from nanocode.tools.output import head, plural
+
+if TYPE_CHECKING:
+    from nanocode.hot.splices import Splice
 
 _SPELLINGS = {
     "old": "oldText",
@@ -83,10 +87,29 @@ def _edit(context: Context, name: str, edits: list[Edit]) -> Result:
     with context.changing(path):
         atomic.replace(path, hot.apply_edits(data, splices))
     context.stamps.note(path)
-    diff = hot.diff_edits(data, splices, name)
+    diff = _shown(hot.diff_edits(data, splices, name))
     loose = sorted({splice.level for splice in splices} - {"exact"})
     how = f"; matched ignoring {' and '.join(loose)}" if loose else ""
-    return Result(f"edited `{name}` ({plural(len(splices), 'replacement')}{how})\n{diff}", details=diff)
+    note = "" if _fits(data, splices) else "\n[The file is not UTF-8, and the new text was written as UTF-8.]"
+    return Result(f"edited `{name}` ({plural(len(splices), 'replacement')}{how})\n{diff}{note}", details=diff)
+
+
+def _shown(diff: str) -> str:
+    lines = diff.split("\n")
+    cut = head(lines)
+    left_out = len(lines) - len(cut.lines)
+    return "\n".join([*cut.lines, f"[{plural(left_out, 'line')} of the diff left out]"] if left_out else cut.lines)
+
+
+def _fits(data: bytes, splices: "Sequence[Splice]") -> bool:
+    """Whether new text of more than ASCII is in the file's own encoding, as far as that shows."""
+    if all(splice.new.isascii() for splice in splices):
+        return True
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _checked(context: Context, path: Path, name: str) -> tuple[int, int, int]:

@@ -2,8 +2,10 @@
 
 import asyncio
 import os
+import shlex
 import stat
 import sys
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
@@ -50,7 +52,7 @@ def _read(context: Context, path: Path, name: str, first: int, limit: int | None
             return Result(_utf16(path, name, first, limit))
         if b"\0" in start:
             return Result(f"[`{name}` is a binary file of {size(path.stat().st_size)}; its bytes are not shown]")
-        file.seek(0)
+        file.seek(len(BOM_UTF8) if start.startswith(BOM_UTF8) else 0)
         return Result(_window(Lines(file, context.stop), name, first, limit))
 
 
@@ -124,7 +126,8 @@ class Lines:
         try:
             return line.decode()
         except UnicodeDecodeError:
-            self.invalid = True
+            # A line that long is not shown, and may have been cut within a character.
+            self.invalid |= len(line) <= BYTES
             return line.decode("utf-8", "replace")
 
 
@@ -139,7 +142,7 @@ def _window(lines: Lines, name: str, first: int, limit: int | None) -> str:
     last = passed + len(shown.lines)
     numbered = [f"{number:4d}| {text}" for number, text in enumerate(shown.lines, first)]
     if not shown.lines:
-        skip = f"sed -n '{first}p' {name} | head -c {BYTES}"
+        skip = f"sed -n '{first}p' {shlex.quote(name)} | head -c {BYTES}"
         numbered = [f"[Line {first} is longer than {size(BYTES)}. Use bash to see its start: {skip}]"]
         last += 1
     total = last + lines.skip(sys.maxsize) + (shown.by == "bytes" and bool(shown.lines))
