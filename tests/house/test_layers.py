@@ -33,6 +33,7 @@ LAZY = {
     "context/frontmatter": "start-up: `yaml` serves those who keep skills or prompts",
     "context/pictures": "Pillow is an extra, and only large images need it",
     "hot/backtrack": "`regex` costs 20 ms, and only a search needs it",
+    "mcp/link": "the SDK takes half a second, and only a server that is used needs it",
     "mcp/config": "`json5` serves files with comments only",
     "tools/page": "a tenth of a second, for those who fetch a page",
     "tools/websearch": "a tenth of a second, for those who search",
