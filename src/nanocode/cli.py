@@ -51,6 +51,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _main(words: list[str]) -> int:
+    if words[:1] == ["mcp"] and (len(words) == 1 or words[1] in ("list", "add", "remove")):
+        return _configure(words[1:])
     flags, prompt = parse(words)
     if flags["help"]:
         sys.stdout.write(help_text())
@@ -262,12 +264,25 @@ def _doctor(settings: Settings, warnings: tuple[str, ...]) -> int:
     return worst
 
 
+def _configure(words: list[str]) -> int:
+    from nanocode.ui import configure
+
+    settings, _ = resolve({}, os.environ, _cwd(), Path(os.path.expanduser("~")))
+    sys.stdout.write(configure.run(settings, words or ["list"]))
+    return 0
+
+
+def _say(words: str) -> None:
+    sys.stderr.write(f"nanocode: {words}\n")
+
+
 def _tool(settings: Settings, words: list[str]) -> int:
     import asyncio
 
-    from nanocode import tools
+    from nanocode import servers, tools
     from nanocode.agent.arguments import arguments
     from nanocode.agent.toolbox import Toolbox
+    from nanocode.guard.trust import Trust
     from nanocode.messages import Call
 
     known = {tool.name: tool for tool in tools.ALL}
@@ -292,7 +307,13 @@ def _tool(settings: Settings, words: list[str]) -> int:
             this.cancel()
 
         _on_signals(stop)
-        answer = await box.call(Call("1", words[0], text))
+        host = servers.opened(settings, Trust(settings.trust_file, everything=settings.trust), _say)
+        box.servers = host
+        try:
+            answer = await box.call(Call("1", words[0], text))
+        finally:
+            if host is not None:
+                await host.close()
         sys.stdout.write(answer.text.rstrip("\n") + "\n")
         sys.stdout.flush()
         return int(answer.failed)

@@ -4,9 +4,9 @@ import asyncio
 import os
 from dataclasses import replace
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from nanocode import __version__, tools
+from nanocode import __version__, servers, tools
 from nanocode.agent.history import History
 from nanocode.agent.inbox import Inbox
 from nanocode.agent.loop import Agent, Spent
@@ -17,6 +17,7 @@ from nanocode.context.surroundings import look
 from nanocode.errors import PictureError, UsageError
 from nanocode.events import Emit, Event, Notice, RunEnded, RunStarted, SessionOpened, UsageReported
 from nanocode.guard import secrets
+from nanocode.guard.trust import Trust
 from nanocode.messages import Image, User
 from nanocode.provider import auth, catalog
 from nanocode.provider.client import Client
@@ -24,8 +25,11 @@ from nanocode.settings import Settings
 from nanocode.store import shelf
 from nanocode.store.transcript import Saved, Transcript, read
 from nanocode.store.undo import Undo
+from nanocode.tools.mcp import direct
 
 if TYPE_CHECKING:
+    from nanocode.mcp.host import Host
+    from nanocode.mcp.link import Ask
     from nanocode.provider.demo import DemoServer
 
 ASIDE = (
@@ -47,6 +51,8 @@ class Session:
         self._demo: DemoServer | None = None
         self._run: asyncio.Task[RunEnded] | None = None
         self._said: list[str] = []
+        self.servers: Host | None = None
+        self.elicit: Ask | None = None
 
     @property
     def id(self) -> str:
@@ -66,6 +72,7 @@ class Session:
         self._opened()
         for warning in self.around.warnings:
             self._warn(warning)
+        self._open_servers()
         return self
 
     def _compose(self) -> None:
@@ -80,6 +87,7 @@ class Session:
         chosen = select(tools.ALL, settings.tools)
         self.redactor = secrets.Redactor([key.value, *secrets.known(settings.environ)])
         self.around = look(settings)
+        self.trust = Trust(settings.trust_file, everything=settings.trust)
         self.toolbox = Toolbox(
             chosen,
             settings,
@@ -116,6 +124,8 @@ class Session:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self.servers is not None:
+            await self.servers.close()
         await self.client.aclose()
         await self._close_demo()
         self.transcript.close()
@@ -135,6 +145,32 @@ class Session:
                 spent.turns += 1
                 spent.add(event.usage, event.cost)
         self._show(event)
+
+    def _open_servers(self) -> None:
+        one_at_a_time = asyncio.Lock()
+
+        async def ask(message: str, schema: dict[str, Any]) -> dict[str, Any] | None:
+            async with one_at_a_time:
+                return await self.elicit(message, schema) if self.elicit else None
+
+        self.servers = servers.opened(self.settings, self.trust, self._warn, self._offer, ask)
+        self.toolbox.servers = self.servers
+        self._offer()
+        if self.servers is not None and any(name.startswith("mcp_") for name in self.toolbox.tools):
+            self.servers.start()
+
+    def _offer(self) -> None:
+        """Offer the tools again, with those that MCP servers show by themselves."""
+        selected = self.servers.selected() if self.servers is not None else ()
+        known = [*tools.ALL, *(direct(*each) for each in selected)]
+        self.toolbox.tools = {each.name: each for each in select(known, self.settings.tools)}
+
+    async def reload_servers(self) -> None:
+        """Read the MCP files again and start the servers anew. Only between turns."""
+        if self.servers is not None:
+            await self.servers.close()
+            self.servers.forget()
+        self._open_servers()
 
     def _warn(self, text: str) -> None:
         self._show(Notice(text))
@@ -189,6 +225,7 @@ class Session:
         chosen = [each for each in self.toolbox.tools.values() if each.reads] if tools else []
         model, settings = self.agent.model, self.settings
         box = Toolbox(chosen, settings, emit, takes_images=model.takes_images)
+        box.said, box.servers = self.toolbox.said, self.servers
         agent = Agent(self.client.sibling(), model, self.agent.system, box, Inbox(emit), settings, emit)
         agent.history = History(self.agent.history.messages)
         agent.history.close("[still running]")

@@ -153,6 +153,11 @@ class Settings:
         return (self.directory / "mcp.json", *(each / "mcp.json" for each in folders if each != self.directory))
 
     @property
+    def trust_file(self) -> Path:
+        """Where it is kept which of a project's files the user trusts."""
+        return self.directory / "trust.json"
+
+    @property
     def models_url(self) -> str:
         """The URL of the model list, beside the endpoint."""
         return f"{self.endpoint.removesuffix('/chat/completions').rstrip('/')}/models"

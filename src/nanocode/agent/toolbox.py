@@ -166,7 +166,8 @@ def select(tools: Sequence[Tool], names: str) -> list[Tool]:
     wanted = [name.strip() for name in names.split(",") if name.strip()]
     known = {tool.name: tool for tool in tools}
     for name in wanted:
-        if name not in known:
+        # The tools of an MCP server are known once it was asked.
+        if name not in known and not name.startswith("mcp__"):
             raise UsageError(f"unknown tool `{name}`", f"the tools are: {', '.join(known)}; or `none`, `all`")
     return [tool for tool in tools if tool.name in wanted]
 

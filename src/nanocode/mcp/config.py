@@ -73,6 +73,10 @@ class Invalid(ValueError):
     """What is wrong with a file or an entry, in words."""
 
 
+class Unset(Invalid):
+    """A variable that an entry uses is missing here; the entry itself may be sound."""
+
+
 def load(
     files: Sequence[Path],
     environ: Mapping[str, str],
@@ -128,6 +132,22 @@ def parse(content: bytes) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise Invalid("it must hold one JSON object")
     return data
+
+
+def outline(content: bytes) -> str:
+    """The servers that a file names and what each would run, for someone who has to decide about it."""
+    try:
+        found = _entries(content, Path(), [])
+    except Invalid as error:
+        return f"it cannot be read: {error}"
+    return "; ".join(f"{name}: {_target(entry)}" for name, entry in found.items()) or "it names no server"
+
+
+def _target(entry: Any) -> str:
+    if not isinstance(entry, dict):
+        return "taken away" if entry is None else "not an object"
+    command = " ".join(map(str, (entry.get("command", ""), *(entry.get("args") or ()))))
+    return command.strip() or str(entry.get("url", "changed keys"))
 
 
 def _lenient(text: str) -> Any:
@@ -222,7 +242,7 @@ def expanded(text: str, environ: Mapping[str, str]) -> str:
         if name in environ and (environ[name] or default is None):
             return environ[name]
         if default is None:
-            raise Invalid(f"the variable `{name}` is not set")
+            raise Unset(f"the variable `{name}` is not set")
         return default
 
     return _VARIABLE.sub(value, text)

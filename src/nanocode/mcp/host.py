@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from nanocode.errors import ToolError
@@ -49,6 +48,11 @@ class Host:
     async def close(self) -> None:
         """End all servers, side by side."""
         await asyncio.gather(*(link.close() for link in self.links.values()))
+
+    def forget(self) -> None:
+        """Drop what is kept on disk of these servers."""
+        for link in self.links.values():
+            link.cache.unlink(missing_ok=True)
 
     async def search(self, query: str, limit: int, refresh: bool) -> str:
         """The tools that fit, one a line, and which servers could not be asked."""
@@ -147,9 +151,3 @@ def _tools(link: Link) -> Iterator[Entry]:
     for each in link.inventory.tools if link.inventory is not None else ():
         if link.server.offers(each.name):
             yield each
-
-
-def forget(directory: Path) -> None:
-    """Drop every kept inventory."""
-    for path in (directory / "cache" / "mcp").glob("*.json"):
-        path.unlink(missing_ok=True)

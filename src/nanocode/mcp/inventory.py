@@ -69,10 +69,15 @@ def _score(words: Sequence[str], server: str, tool: Entry) -> int:
     name, about = f"{tool.name} {tool.title}".lower(), tool.description.lower()
     found = 0
     for word in words:
-        places = 6 * (word in name) + 2 * (word in server.lower()) + (word in about)
+        places = 6 * _has(name, word) + 2 * _has(server.lower(), word) + _has(about, word)
         # A tool that fits every word comes before one that fits a single word everywhere.
         found += 20 + places if places else 0
     return found
+
+
+def _has(text: str, word: str) -> bool:
+    # Anywhere in a word, but `it` is not in `commit`.
+    return word in text if len(word) > 2 else word in re.findall(r"[^\W_]+", text)
 
 
 def line(server: str, tool: Entry) -> str:

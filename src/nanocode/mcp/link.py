@@ -53,6 +53,7 @@ class Link:
         self._wire: Any = None
         self._words: Words | None = None
         self._junk = self._last = ""
+        self._silences: set[asyncio.Timeout] = set()
         self._refreshing: asyncio.Task[None] | None = None
 
     @property
@@ -107,10 +108,10 @@ class Link:
         if owner is None or owner.done():
             return
         self._stop.set()
-        if self._client is None:
+        # A second cancellation would break off the SDK's own way to end the process, and leave it running.
+        if self._client is None and not owner.cancelling():
             owner.cancel()
         await asyncio.wait({owner}, timeout=_END_SECONDS)
-        owner.cancel()
 
     async def _ready(self) -> Any:
         self.start()
@@ -125,21 +126,39 @@ class Link:
         silence = asyncio.timeout(self._call_seconds)
 
         def progress(done: float, total: float | None, message: str | None) -> None:
-            with suppress(RuntimeError):  # the time is up already
-                silence.reschedule(asyncio.get_running_loop().time() + self._call_seconds)
+            self._wait(silence, self._call_seconds)
             show(f"{message or 'progress'}: {done:g}{f'/{total:g}' if total else ''}\n")
 
         request = asyncio.create_task(self._wire.called(client, tool, arguments, progress))
+        self._silences.add(silence)
         try:
             async with silence:
                 await asyncio.wait({request, owner}, return_when=asyncio.FIRST_COMPLETED)
         except TimeoutError:
             raise ToolError(self._about(f"no answer to `{tool}` for {self._call_seconds:g} s")) from None
         finally:
+            self._silences.discard(silence)
             if not request.done():
                 request.cancel()
                 await self._wire.gone(request)
         return await self._answer(tool, request, owner)
+
+    def _wait(self, silence: asyncio.Timeout, seconds: float | None) -> None:
+        until = None if seconds is None else asyncio.get_running_loop().time() + seconds
+        with suppress(RuntimeError):  # the time is up already
+            silence.reschedule(until)
+
+    async def _asked(self, message: str, schema: dict[str, Any]) -> dict[str, Any] | None:
+        """Let a person answer; no call runs out of time meanwhile."""
+        if self._ask is None:
+            return None
+        for silence in self._silences:
+            self._wait(silence, None)
+        try:
+            return await self._ask(message, schema)
+        finally:
+            for silence in self._silences:
+                self._wait(silence, self._call_seconds)
 
     async def _answer(self, tool: str, request: "asyncio.Task[Foreign]", owner: "asyncio.Task[None]") -> Foreign:
         error = None if request.cancelled() else request.exception()
@@ -162,7 +181,7 @@ class Link:
         late = asyncio.get_running_loop().call_later(self._start_seconds, self._late)
         self._words = Words(self.log)
         modern = self.inventory is not None and self.inventory.modern
-        hooks = self._wire.Hooks(self._root, self._refresh, self._heard_junk, self._stop.set, self._ask)
+        hooks = self._wire.Hooks(self._root, self._refresh, self._heard_junk, self._stop.set, self._asked)
         try:
             async with self._wire.connected(self.server, self._words, hooks, modern=modern) as client:
                 self._keep(await self._wire.listed(client))

@@ -6,8 +6,7 @@ same when one is added by `/reload`.
 
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
 
 from nanocode.errors import ToolError
 from nanocode.tool import Context, Foreign, Result, Servers, Tool, tool
@@ -49,25 +48,29 @@ async def mcp_call(
     return await _called(context, server, tool, arguments or {})
 
 
-@dataclass(frozen=True, slots=True)
-class Direct:
+class Entry(Protocol):
+    """What a server says of a tool."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def description(self) -> str: ...
+    @property
+    def schema(self) -> Mapping[str, Any]: ...
+    @property
+    def reads(self) -> bool: ...
+
+
+def direct(name: str, server: str, entry: Entry) -> Tool:
     """A server's tool that the model sees as one of its own, under `name`."""
 
-    name: str
-    server: str
-    tool: str
-    description: str
-    schema: Mapping[str, Any]
-    reads: bool
-
-
-def direct(each: Direct) -> Tool:
-    """The tool for it."""
-
     async def run(context: Context, arguments: dict[str, Any]) -> Result:
-        return await _called(context, each.server, each.tool, arguments)
+        return await _called(context, server, entry.name, arguments)
 
-    return Tool(each.name, each.description, each.schema, run, each.reads, {}, dict, foreign=True)
+    about = entry.description or f"`{entry.name}` of the MCP server `{server}`"
+    # Providers refuse a function whose parameters are no object.
+    schema = {"properties": {}, **entry.schema, "type": "object"}
+    return Tool(name, about, schema, run, entry.reads, {}, dict, foreign=True)
 
 
 def _servers(context: Context) -> Servers:

@@ -7,7 +7,7 @@ from nanocode.errors import UsageError
 from nanocode.messages import Assistant
 from nanocode.nearest import nearest
 from nanocode.session import Session
-from nanocode.ui import aside, changes, knowledge, models, queue, sessions
+from nanocode.ui import aside, changes, knowledge, models, queue, servers, sessions
 from nanocode.ui.desk import Desk, Option
 
 
@@ -112,8 +112,17 @@ COMMANDS = (
     Command(("/last",), "[n]", "the result of the last call whole, or of the one n calls back", _last, True),
     Command(("/copy",), "", "copy the last answer to the clipboard", _copy, True),
     Command(("/tools",), "", "list the tools", _tools, True),
+    Command(
+        ("/mcp",),
+        "status, search WORDS or reload",
+        "the MCP servers: how they are, their tools; read the files again and restart",
+        servers.mcp,
+        True,
+        servers.options,
+    ),
+    Command(("/trust",), "[yes]", "show and accept what this project's files would start", servers.trust, True),
     Command(("/skills",), "", "list the skills", knowledge.skills, True),
-    Command(("/reload",), "", "read context files, skills and prompts again", knowledge.reload),
+    Command(("/reload",), "", "read context files, skills, prompts and MCP files again", knowledge.reload),
     Command(("/init",), "[what matters]", "let the model write AGENTS.md for this folder", knowledge.init),
     Command(("/resume",), "[id]", "another session; `name TEXT` names this one, `delete [id]`", sessions.resume),
     Command(("/cost",), "", "tokens and dollars of the last turn and of the session", sessions.cost, True),

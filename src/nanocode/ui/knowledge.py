@@ -25,6 +25,7 @@ async def skills(desk: Desk, argument: str) -> str:
 
 async def reload(desk: Desk, argument: str) -> str:
     desk.session.reload()
+    await desk.session.reload_servers()
     return desk.session.around.listed() or "nothing was found to load"
 
 

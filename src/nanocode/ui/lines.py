@@ -3,9 +3,11 @@
 import asyncio
 import signal
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from nanocode.errors import NanocodeError, UsageError
 from nanocode.session import Session
+from nanocode.ui import servers
 from nanocode.ui.commands import find
 from nanocode.ui.desk import Form, Option
 from nanocode.ui.plain import failure
@@ -22,6 +24,7 @@ class Lines:
 
     def __init__(self, session: Session, ask: Callable[[str], str], out: Output) -> None:
         self.session = session
+        session.elicit = partial(servers.form, self)
         self._ask, self._out = ask, out
         self._sent: list[str] = []
         self._left = False

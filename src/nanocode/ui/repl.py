@@ -5,6 +5,7 @@ import base64
 import signal
 import time
 from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
 from typing import Any
 
 from prompt_toolkit.buffer import Buffer
@@ -14,7 +15,7 @@ from prompt_toolkit.output import ColorDepth, Output
 
 from nanocode.errors import NanocodeError, UsageError
 from nanocode.session import Session
-from nanocode.ui import editor
+from nanocode.ui import editor, servers
 from nanocode.ui.choice import Choice
 from nanocode.ui.commands import Command, find
 from nanocode.ui.completion import Suggestions
@@ -44,6 +45,7 @@ class Repl:
         self, session: Session, story: Story, painter: Painter, history: History, input: Input, output: Output
     ) -> None:
         self.session = session
+        session.elicit = partial(servers.form, self)
         self.pastes = Pastes()
         self._story, self._painter, self._history, self._output = story, painter, history, output
         self._choice = Choice()

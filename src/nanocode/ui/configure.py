@@ -1,0 +1,109 @@
+"""`nanocode mcp list|add|remove`: the configuration of MCP servers from the command line; starts no server."""
+
+from argparse import REMAINDER, ArgumentParser, Namespace
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NoReturn
+
+from nanocode.errors import UsageError
+from nanocode.guard.trust import Trust
+from nanocode.mcp import config, save
+from nanocode.settings import Settings
+
+_USAGE = """\
+nanocode mcp list
+nanocode mcp add [--project] [--env NAME=VALUE]… NAME COMMAND [ARGUMENT…]
+nanocode mcp add [--project] [--header NAME:VALUE]… [--sse] NAME https://…
+nanocode mcp remove [--project] NAME"""
+
+
+class _Parser(ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(message, f"usage:\n{_USAGE}")
+
+
+def run(settings: Settings, words: list[str]) -> str:
+    """Do what the words say; the text to print. Raises UsageError."""
+    asked = _parser().parse_args(words)
+    if asked.action == "list":
+        return _listed(settings)
+    path = settings.cwd / ".nanocode" / "mcp.json" if asked.project else settings.directory / "mcp.json"
+    return _removed(settings, path, asked.name) if asked.action == "remove" else _added(settings, path, asked)
+
+
+def _parser() -> ArgumentParser:
+    parser = _Parser(add_help=False, allow_abbrev=False)
+    actions = parser.add_subparsers(dest="action", required=True)
+    actions.add_parser("list", add_help=False)
+    for action in ("add", "remove"):
+        each = actions.add_parser(action, add_help=False, allow_abbrev=False)
+        each.add_argument("--project", action="store_true")
+        if action == "add":
+            each.add_argument("--sse", action="store_true")
+            each.add_argument("--env", action="append", default=[])
+            each.add_argument("--header", action="append", default=[])
+        each.add_argument("name")
+        if action == "add":
+            each.add_argument("target", nargs=REMAINDER)
+    return parser
+
+
+def _added(settings: Settings, path: Path, asked: Namespace) -> str:
+    entry = _entry(asked)
+    try:
+        with suppress(config.Unset):
+            config.server(asked.name, entry, settings.environ)
+    except config.Invalid as error:
+        raise UsageError(f"this is no MCP server: {error}", f"usage:\n{_USAGE}") from None
+    keep_trust = _trusted(settings, path)
+    save.add(path, asked.name, entry)
+    keep_trust()
+    return f"added `{asked.name}` to `{path}`\n"
+
+
+def _removed(settings: Settings, path: Path, name: str) -> str:
+    keep_trust = _trusted(settings, path)
+    if not save.remove(path, name):
+        raise UsageError(f"there is no MCP server `{name}` in `{path}`", "`nanocode mcp list` lists them")
+    keep_trust()
+    return f"removed `{name}` from `{path}`\n"
+
+
+def _trusted(settings: Settings, path: Path) -> Callable[[], None]:
+    """What keeps a file trusted through a change by the user's own hand: one that was, or that is new."""
+    trust = Trust(settings.trust_file)
+    if path.parent == settings.directory or (path.exists() and not trust.allows(path, path.read_bytes())):
+        return lambda: None
+    return lambda: trust.accept(path, path.read_bytes())
+
+
+def _entry(asked: Namespace) -> dict[str, Any]:
+    target = asked.target[1:] if asked.target[:1] == ["--"] else asked.target
+    if not target:
+        raise UsageError("a command or an address is missing", f"usage:\n{_USAGE}")
+    if target[0].startswith(("http://", "https://")):
+        entry: dict[str, Any] = {"url": target[0]} | ({"type": "sse"} if asked.sse else {})
+        return entry | ({"headers": _pairs(asked.header, ":")} if asked.header else {})
+    entry = {"command": target[0], "args": target[1:]}
+    return entry | ({"env": _pairs(asked.env, "=")} if asked.env else {})
+
+
+def _pairs(texts: list[str], sign: str) -> dict[str, str]:
+    for text in texts:
+        if sign not in text:
+            raise UsageError(f"`{text}` must be NAME{sign}VALUE", f"usage:\n{_USAGE}")
+    return {name.strip(): value.strip() for name, _, value in (text.partition(sign) for text in texts)}
+
+
+def _listed(settings: Settings) -> str:
+    lines = []
+    trust = Trust(settings.trust_file, everything=settings.trust)
+    for path in (each for each in settings.mcp_files if each.is_file()):
+        content = path.read_bytes()
+        known = path.parent == settings.directory or trust.allows(path, content)
+        lines.append(f"{path}" + ("" if known else " (not trusted)"))
+        lines += [f"  {each}" for each in config.outline(content).split("; ") if each]
+    found = config.load(settings.mcp_files, settings.environ, settings.cwd)
+    lines += [f"note: {each}" for each in found.warnings]
+    return "\n".join(lines or ["no MCP server is configured; `nanocode mcp add NAME COMMAND…` adds one"]) + "\n"
