@@ -16,12 +16,17 @@ _INVALID = re.compile("[\ud800-\udfff]")
 Shown = tuple[int, str, bool]
 
 
-def shown(line: str, start: int) -> str:
-    """What is shown of a line whose match begins at `start`; each byte that was no UTF-8 as U+FFFD."""
-    if len(line) > SHOWN:
+def shown(line: str, start: int, cut_before: bool = False, cut_after: bool = False) -> str:
+    """What is shown of a line whose match begins at `start`; each byte that was no UTF-8 as U+FFFD.
+
+    Of a longer line, `SHOWN` characters on either side of the match are enough: `cut_before` and `cut_after` tell that
+    there were more.
+    """
+    if len(line) > SHOWN or cut_before or cut_after:
         first = max(0, min(start - BEFORE, len(line) - SHOWN))
         last = first + SHOWN
-        line = f"{'…' if first else ''}{line[first:last]}{'…' if last < len(line) else ''}"
+        head = "…" if first or cut_before else ""
+        line = head + line[first:last] + ("…" if last < len(line) or cut_after else "")
     return line if line.isascii() else _INVALID.sub("\ufffd", line)
 
 

@@ -33,6 +33,7 @@ class Query:
 
     def __init__(self, pattern: str, ignore_case: bool, plain: bool, multiline: bool) -> None:
         self.fallback = ""
+        self.native: Any = None  # what the compiled twin makes of it
         multiline = multiline or ("\n" in pattern if plain else wants_lines(pattern))
         try:
             self._prepare(pattern, ignore_case, plain, multiline)
@@ -92,7 +93,12 @@ class Query:
     def in_line(self, line: str) -> int:
         """Where the leftmost match in `line` starts, -1 when there is none. Raise TimeoutError if not regular."""
         if not self.regular:
-            found = (self._quick if line.isascii() else self._full).search(line, timeout=PATIENT)
+            try:
+                found = (self._quick if line.isascii() else self._full).search(line, timeout=PATIENT)
+            except TimeoutError:
+                if self._forward.found(line):
+                    raise
+                return -1
             return found.start() if found else -1
         if len(line) <= LONG_LINE and line.isascii() and self._attempts < MOST_ATTEMPTS:
             if self._tame:

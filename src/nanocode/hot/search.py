@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
-from nanocode.hot.lines import Scan, around
+from nanocode.hot.lines import Scan, Shown, around
 from nanocode.hot.query import Query, query
 from nanocode.hot.walk import walk
 
@@ -22,6 +22,7 @@ LONGEST = 16 << 20
 BINARY_LOOK = 1 << 20
 BINARY_NOTE = "binary file matches"
 NOT_REGULAR = "not a regular file"
+HOLLOW = "claims a size it does not hold"
 # A match over lines needs the whole text at once.
 LARGEST_TEXT = 64 << 20
 # `/proc/kcore` and its like claim sizes that they do not hold.
@@ -162,48 +163,59 @@ class _Job:
                 self.unreadable.append((path, (error.strerror or str(error)).lower()))
 
     def _file(self, base: bytes, path: bytes) -> None:
+        room = None if self.limit is None else self.limit - (self.matches if self.mode == "lines" else len(self.files))
         descriptor = opened(base + path, follow=not path)
         try:
             self.searched += 1
-            found = self._matches(descriptor, path)
+            found = file_matches(descriptor, self.query, self.mode, room, self.context, self.stop)
         finally:
             os.close(descriptor)
-        if found and self.mode != "lines" and self.limit is not None and len(self.files) == self.limit:
-            self.limit_reached = True
-        elif found:
-            self.files.append(found)
+        if found.late:
+            self.unreadable.append((path, found.late))
+        self.stopped = found.stopped
+        self.limit_reached = found.over
+        if found.count:
+            self.files.append(FileMatches(path, found.count, tuple(Line(*hit) for hit in found.hits), found.note))
             self.matches += found.count
 
-    def _room(self) -> int | None:
-        """How many more matches one file may give, None without a bound."""
-        if self.mode == "files":
-            return 1
-        return None if self.limit is None or self.mode == "count" else self.limit - self.matches
 
-    def _matches(self, descriptor: int, path: bytes) -> FileMatches | None:
-        room = self._room()
-        scan = Scan(self.query, room, self.mode == "lines", self.stop)
-        binary: bool | None = None
-        try:
-            for block in blocks(descriptor, whole=self.query.multiline):
-                scan.block(block)
-                if binary is None and (scan.count or scan.over):
-                    binary = is_binary(descriptor)
-                if binary or scan.over or scan.stopped or (self.mode == "files" and scan.count):
-                    break
-        except TimeoutError as error:
-            self.unreadable.append((path, str(error)))
-        self.stopped = scan.stopped
-        if binary and room != 0:
-            return FileMatches(path, 1, (), BINARY_NOTE)
-        self.limit_reached = bool(scan.over) and self.mode == "lines"
-        if not scan.count:
-            return None
-        hits = scan.hits
-        if self.context and hits:
-            os.lseek(descriptor, 0, os.SEEK_SET)
-            hits = around(blocks(descriptor, whole=self.query.multiline), hits, self.context, scan.over)
-        return FileMatches(path, scan.count, tuple(Line(*hit) for hit in hits), "")
+class Found(NamedTuple):
+    """What one file gave: `over` when it has a match beyond the room there was, `late` when the time was up."""
+
+    count: int
+    hits: list[Shown]
+    note: str
+    over: bool
+    late: str
+    stopped: bool
+
+
+def file_matches(
+    descriptor: int, query: Query, mode: Mode, room: int | None, context: int, stop: bytearray | None
+) -> Found:
+    """Search one open file; `room` is how many more matches ("lines") or files there may be."""
+    scan = Scan(query, room if mode == "lines" else 1 if mode == "files" or room == 0 else None, mode == "lines", stop)
+    binary: bool | None = None
+    late = ""
+    try:
+        for block in blocks(descriptor, whole=query.multiline):
+            scan.block(block)
+            if binary is None and (scan.count or scan.over):
+                binary = is_binary(descriptor)
+            if binary or scan.over or scan.stopped or (mode == "files" and scan.count):
+                break
+    except TimeoutError as error:
+        late = str(error)
+    found = scan.count or scan.over
+    if room == 0 or not found:
+        return Found(0, [], "", bool(found), late, scan.stopped)
+    if binary:
+        return Found(1, [], BINARY_NOTE, False, late, scan.stopped)
+    hits = scan.hits
+    if context and hits:
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        hits = around(blocks(descriptor, whole=query.multiline), hits, context, scan.over)
+    return Found(scan.count, hits, "", mode == "lines" and bool(scan.over), late, scan.stopped)
 
 
 def opened(path: bytes, *, follow: bool) -> int:
@@ -216,7 +228,7 @@ def opened(path: bytes, *, follow: bool) -> int:
     if not stat.S_ISREG(facts.st_mode):
         fault = NOT_REGULAR
     elif facts.st_size > LARGEST_CLAIM and getattr(facts, "st_blocks", 1) == 0:
-        fault = "claims a size it does not hold"
+        fault = HOLLOW
     if fault:
         os.close(descriptor)
         raise OSError(errno.EINVAL, fault)
@@ -243,14 +255,15 @@ def blocks(descriptor: int, *, whole: bool) -> Iterator[bytes]:
             if len(rest) > LARGEST_TEXT:
                 raise OSError(errno.EFBIG, f"larger than {LARGEST_TEXT >> 20} MB, too large for a match over lines")
             continue
+        # Only the line that began in an earlier piece can be too long, since a piece is shorter than that.
+        while len(data) >= LONGEST and data.find(b"\n", 0, LONGEST) < 0:
+            end = _character_end(data[:LONGEST])
+            yield data[:end]
+            data = data[end:]
         end = data.rfind(b"\n") + 1
         if end:
             yield data[:end]
         rest = data[end:]
-        while len(rest) >= LONGEST:
-            end = _character_end(rest[:LONGEST])
-            yield rest[:end]
-            rest = rest[end:]
     if rest:
         yield rest
 

@@ -1,0 +1,724 @@
+/* The search of many files by several threads: reads them, finds the lines that match, keeps what will be shown.
+ *
+ * `hot/search.py` holds the contract. No function here needs the GIL but through `Job.verify`. A worker takes the next
+ * file in path order; what it finds is kept under the number of the file, so that the answer does not depend on which
+ * worker was faster.
+ */
+#ifndef NANOCODE_SEARCH_H
+#define NANOCODE_SEARCH_H
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "dfa.h"
+#include "scan.h"
+
+#ifndef O_CLOEXEC
+#define O_CLOEXEC 0
+#endif
+
+/* A file of up to BUFFER bytes is read at once; a larger one in pieces of whole lines. */
+#define BUFFER (256u << 10)
+#define SLACK 64
+#define LANES 4
+#define LANE_BYTES 1024
+#define LARGE (8 << 20)
+#define MOST_WORKERS 8
+/* Bytes kept of a long line on either side of where its match starts: 500 characters at the least. */
+#define KEPT 2048
+
+enum { MODE_LINES, MODE_FILES, MODE_COUNT };
+enum { TIER_NEEDLE, TIER_NEEDLES, TIER_SET, TIER_DFA };
+enum { FILE_UNSEEN, FILE_SEARCHED, FILE_FAILED, FILE_DEFERRED };
+enum { WHY_ERRNO, WHY_NOT_REGULAR, WHY_HOLLOW };
+enum { CUT_BEFORE = 1, CUT_AFTER = 2 };
+
+/* A pattern made ready; read only, and shared by all workers. */
+typedef struct {
+    Program program, mirrored;
+    Needles needles;
+    ByteSet set;
+    int tier, whole;         /* whole: a literal found is a match, nothing is left to decide */
+    int verified;            /* the automaton only says maybe, and `Job.verify` decides */
+} Engine;
+
+/* A line to show: `size` bytes at `at` of the worker's text, in which the match starts at `start`. */
+typedef struct {
+    uint64_t number;
+    size_t at, size, start;
+    int cut;
+} Hit;
+
+typedef struct {
+    uint64_t count, over;    /* matches; the line of the one beyond the limit */
+    uint32_t hit, hits;      /* where its hits are among those of the worker */
+    int32_t error;
+    uint8_t state, why, binary, worker, late; /* late: line `over` took too long */
+} File;
+
+typedef struct Job Job;
+
+typedef struct {
+    Job *job;
+    int number;
+    Dfa *dfa, *mirrored;
+    uint8_t *buffer;
+    size_t room;
+    uint8_t *text;           /* what will be shown */
+    size_t text_size, text_room;
+    Hit *hits;
+    uint32_t hit_count, hit_room;
+    const uint8_t **found[LANES]; /* pairs of start and end of lines, by lane */
+    size_t found_count[LANES], found_room[LANES];
+} Worker;
+
+struct Job {
+    const Engine *engine;
+    const char **paths;
+    size_t count;
+    File *files;
+    int folder;              /* descriptor that the paths are relative to */
+    int follow, mode, multiline;
+    uint64_t limit;          /* UINT64_MAX for none */
+    size_t longest, binary_look;
+    uint64_t largest_claim;
+    const volatile char *stop; /* set by the caller, or NULL */
+    /* Where the leftmost match in a line starts, -1 when there is none, -2 when that took too long. */
+    ptrdiff_t (*verify)(void *context, const uint8_t *line, size_t size);
+    void *context;
+    size_t next;             /* atomic: the next file */
+    int ended;               /* atomic: enough was found, or memory failed */
+    int failed;              /* atomic: out of memory */
+    pthread_mutex_t lock;    /* of the two below */
+    size_t settled;          /* files before this one are done */
+    uint64_t settled_count;
+    Worker workers[MOST_WORKERS];
+};
+
+static inline int job_halted(Job *job)
+{
+    return __atomic_load_n(&job->ended, __ATOMIC_RELAXED) || (job->stop && *job->stop);
+}
+
+static void job_fail(Job *job)
+{
+    __atomic_store_n(&job->failed, 1, __ATOMIC_RELAXED);
+    __atomic_store_n(&job->ended, 1, __ATOMIC_RELAXED);
+}
+
+static inline const uint8_t *line_start(const uint8_t *floor, const uint8_t *p)
+{
+    while (p > floor && p[-1] != '\n')
+        p--;
+    return p;
+}
+
+static inline const uint8_t *line_end(const uint8_t *p, const uint8_t *end)
+{
+    const uint8_t *found = memchr(p, '\n', (size_t)(end - p));
+    return found ? found : end;
+}
+
+/* Whether `size` more fit into an array, grown by doubling; 0 when memory fails. */
+static int fits(void **array, size_t *room, size_t size, size_t item)
+{
+    size_t grown = *room ? *room : 256;
+    void *moved;
+    if (size <= *room)
+        return 1;
+    while (grown < size)
+        grown *= 2;
+    moved = realloc(*array, grown * item);
+    if (moved == NULL)
+        return 0;
+    *array = moved;
+    *room = grown;
+    return 1;
+}
+
+static int is_binary(const Job *job, int descriptor, const uint8_t *buffer, size_t have)
+{
+    uint8_t *more;
+    ssize_t size;
+    int found;
+    if (have >= job->binary_look)
+        return memchr(buffer, 0, job->binary_look) != NULL;
+    if (memchr(buffer, 0, have))
+        return 1;
+    if (descriptor < 0)
+        return 0;
+    more = malloc(job->binary_look);
+    if (more == NULL)
+        return 0;
+    size = pread(descriptor, more, job->binary_look, 0);
+    found = size > 0 && memchr(more, 0, (size_t)size) != NULL;
+    free(more);
+    return found;
+}
+
+/* Keep a line for showing, of a long one only what surrounds its match. `start` is -1 when that is not known. */
+static int keep(Worker *worker, uint64_t number, const uint8_t *begin, const uint8_t *end, ptrdiff_t start)
+{
+    size_t size;
+    Hit *hit;
+    int cut = 0;
+    size_t room = worker->hit_room;
+    if (end - begin > 500 && start < 0)
+        start = dfa_leftmost(worker->mirrored, begin, end);
+    if (start < 0)
+        start = 0;
+    if (end - begin > 2 * KEPT) {
+        const uint8_t *match = begin + start;
+        if (start > KEPT) {
+            begin = match - KEPT;
+            /* Decoding starts anew at a byte that continues no character, or at the fourth in a row that does. */
+            for (int back = 0; back < 3 && (*begin & 0xC0) == 0x80; back++)
+                begin--;
+            cut |= CUT_BEFORE;
+        }
+        start = match - begin;
+        if (end - match > KEPT) {
+            end = match + KEPT;
+            for (int back = 0; back < 3 && (*end & 0xC0) == 0x80; back++)
+                end--;
+            cut |= CUT_AFTER;
+        }
+    }
+    size = (size_t)(end - begin);
+    if (!fits((void **)&worker->text, &worker->text_room, worker->text_size + size, 1)
+        || !fits((void **)&worker->hits, &room, (size_t)worker->hit_count + 1, sizeof *worker->hits)) {
+        job_fail(worker->job);
+        return 0;
+    }
+    worker->hit_room = (uint32_t)room;
+    memcpy(worker->text + worker->text_size, begin, size);
+    hit = &worker->hits[worker->hit_count++];
+    hit->number = number;
+    hit->at = worker->text_size;
+    hit->size = size;
+    hit->start = (size_t)start;
+    hit->cut = cut;
+    worker->text_size += size;
+    return 1;
+}
+
+/* What has been found in a file so far, and where the lines of the block at hand are. */
+typedef struct {
+    Worker *worker;
+    File *file;
+    uint64_t room;           /* matches this file may give before the next one is `over` */
+    uint64_t number;         /* of the line at `counted` */
+    const uint8_t *counted;
+    const uint8_t *begin;    /* of the block */
+    int descriptor, first;   /* first: the block begins the file, and `raw` its first byte */
+    const uint8_t *raw;
+    size_t have;
+    int whole;               /* the block is the whole file */
+} Sight;
+
+/* One line matches, or may where that is verified. Return 0 when the file is done. */
+static int sight(Sight *sight, const uint8_t *begin, const uint8_t *end, const uint8_t *match, int ended)
+{
+    Worker *worker = sight->worker;
+    Job *job = worker->job;
+    File *file = sight->file;
+    ptrdiff_t start = match ? match - begin : -1;
+    if (end > begin && end[-1] == '\r' && ended)
+        end--;
+    sight->number += scan.newlines(sight->counted, begin);
+    sight->counted = begin;
+    if (job->engine->verified) {
+        start = job->verify(job->context, begin, (size_t)(end - begin));
+        if (start == -2) {
+            file->over = sight->number;
+            file->late = 1;
+            return 0;
+        }
+        if (start < 0)
+            return 1;
+    }
+    if (file->count == 0 && !file->binary) {
+        if (sight->first ? is_binary(job, sight->whole ? -1 : sight->descriptor, sight->raw, sight->have)
+                         : is_binary(job, sight->descriptor, NULL, 0)) {
+            file->binary = 1;
+            file->count = 1;
+            return 0;
+        }
+    }
+    if (file->count == sight->room) {
+        file->over = sight->number;
+        return 0;
+    }
+    file->count++;
+    if (job->mode == MODE_LINES && !keep(worker, sight->number, begin, end, start))
+        return 0;
+    return job->mode != MODE_FILES;
+}
+
+static int lane_found(Worker *worker, int lane, const uint8_t *begin, const uint8_t *end)
+{
+    size_t count = worker->found_count[lane];
+    if (!fits((void **)&worker->found[lane], &worker->found_room[lane], count + 2, sizeof **worker->found)) {
+        job_fail(worker->job);
+        return 0;
+    }
+    worker->found[lane][count] = begin;
+    worker->found[lane][count + 1] = end;
+    worker->found_count[lane] = count + 2;
+    return 1;
+}
+
+/* The lines of [begin, end) that the automaton finds, one after the other. */
+static int block_dfa(Sight *sights, const uint8_t *begin, const uint8_t *end)
+{
+    Worker *worker = sights->worker;
+    const uint8_t *p = begin;
+    while (p < end) {
+        const uint8_t *line = p;
+        int found;
+        found = dfa_line(worker->dfa, &p, end);
+        if (worker->dfa->failed) {
+            job_fail(worker->job);
+            return 0;
+        }
+        if (found) {
+            p = line_end(p, end);
+            if (!sight(sights, line, p, NULL, p < end))
+                return 0;
+        }
+        p++;
+    }
+    return 1;
+}
+
+typedef struct {
+    const uint8_t *p, *end, *floor;
+    uint64_t left;
+} Lane;
+
+/* One step of a lane at which the table had no plain answer. Return 0 when the lane is done. */
+static int lane_step(Worker *worker, Lane *lanes, uint32_t *rows, int at)
+{
+    Dfa *dfa = worker->dfa;
+    Lane *lane = &lanes[at];
+    const uint8_t *p = lane->p;
+    uint32_t match = (uint32_t)ROW_MATCH << dfa->shift, next;
+    int column, length = 1;
+    do {
+        column = dfa->column[*p];
+        length = 1;
+        if (column == dfa->decode) {
+            uint32_t code;
+            length = utf8_decode(p, lane->end, &code);
+            column = dfa_class(dfa, code);
+        }
+        next = dfa->table[rows[at] + (uint32_t)column];
+        if (next == 0)
+            next = dfa_learn(dfa, rows, LANES, at, column);
+        if (next == match) {
+            const uint8_t *begin = line_start(lane->floor, p), *end = line_end(p, lane->end);
+            if (!lane_found(worker, at, begin, end) || --lane->left == 0)
+                return 0;
+            p = lane->floor = end < lane->end ? end + 1 : end;
+            rows[at] = dfa_start(dfa);
+        } else {
+            rows[at] = next;
+            p += length;
+        }
+    } while (p < lane->end && *p >= 0x80);
+    lane->p = p;
+    return p < lane->end;
+}
+
+/* The same lines, four stretches of the block at a time: each step waits for memory, and four can wait at once. */
+static int block_lanes(Sight *sights, const uint8_t *begin, const uint8_t *end)
+{
+    Worker *worker = sights->worker;
+    Dfa *dfa = worker->dfa;
+    Lane lanes[LANES];
+    uint32_t rows[LANES];
+    const uint16_t *column = dfa->column;
+    uint64_t most = sights->room - sights->file->count;
+    size_t part = (size_t)(end - begin) / LANES;
+    const uint8_t *from = begin;
+    int running = 1;
+    for (int i = 0; i < LANES; i++) {
+        const uint8_t *to = i == LANES - 1 ? end : begin + (i + 1) * part;
+        to = to <= from ? from : to == end ? end : line_end(to, end);
+        to = to < end ? to + (to > from) : end;
+        lanes[i].p = lanes[i].floor = from;
+        lanes[i].end = to;
+        lanes[i].left = most == UINT64_MAX || worker->job->engine->verified ? UINT64_MAX : most + 1;
+        from = to;
+        rows[i] = dfa_start(dfa);
+        worker->found_count[i] = 0;
+        running = running && lanes[i].p < lanes[i].end;
+    }
+    lanes[LANES - 1].end = end;
+    while (running) {
+        const uint8_t *p0 = lanes[0].p, *p1 = lanes[1].p, *p2 = lanes[2].p, *p3 = lanes[3].p;
+        size_t steps = (size_t)(lanes[0].end - p0), done = 0;
+        uint32_t r0 = rows[0], r1 = rows[1], r2 = rows[2], r3 = rows[3], limit = dfa->limit;
+        uint32_t n0 = limit, n1 = limit, n2 = limit, n3 = limit;
+        const uint32_t *table = dfa->table;
+        for (int i = 1; i < LANES; i++)
+            if ((size_t)(lanes[i].end - lanes[i].p) < steps)
+                steps = (size_t)(lanes[i].end - lanes[i].p);
+        for (; done < steps; done++) {
+            n0 = table[r0 + column[p0[done]]];
+            n1 = table[r1 + column[p1[done]]];
+            n2 = table[r2 + column[p2[done]]];
+            n3 = table[r3 + column[p3[done]]];
+            if ((n0 < limit) | (n1 < limit) | (n2 < limit) | (n3 < limit))
+                break;
+            r0 = n0;
+            r1 = n1;
+            r2 = n2;
+            r3 = n3;
+        }
+        lanes[0].p += done;
+        lanes[1].p += done;
+        lanes[2].p += done;
+        lanes[3].p += done;
+        rows[0] = r0;
+        rows[1] = r1;
+        rows[2] = r2;
+        rows[3] = r3;
+        if (done == steps)
+            break;
+        if (n0 < limit)
+            running &= lane_step(worker, lanes, rows, 0);
+        if (n1 < limit)
+            running &= lane_step(worker, lanes, rows, 1);
+        if (n2 < limit)
+            running &= lane_step(worker, lanes, rows, 2);
+        if (n3 < limit)
+            running &= lane_step(worker, lanes, rows, 3);
+        if (dfa->failed) {
+            job_fail(worker->job);
+            return 0;
+        }
+    }
+    for (int i = 0; i < LANES; i++) {
+        Lane *lane = &lanes[i];
+        while (lane->left && lane->p < lane->end) {
+            uint32_t next = dfa->table[rows[i] + column[*lane->p]];
+            if (next >= dfa->limit) {
+                rows[i] = next;
+                lane->p++;
+            } else if (!lane_step(worker, lanes, rows, i))
+                break;
+        }
+        if (dfa->failed) {
+            job_fail(worker->job);
+            return 0;
+        }
+        /* A last line without its end. */
+        if (lane->left && lane->end == end && lane->p == end && lane->floor < end && end[-1] != '\n' && dfa_ends(dfa, rows[i])
+            && !lane_found(worker, i, line_start(lane->floor, end), end))
+            return 0;
+        for (size_t at = 0; at < worker->found_count[i]; at += 2) {
+            const uint8_t *stop = worker->found[i][at + 1];
+            if (!sight(sights, worker->found[i][at], stop, NULL, stop < end))
+                return 0;
+        }
+    }
+    return 1;
+}
+
+/* The lines around what the literals or the set find, decided by the automaton where that is not enough. */
+static int block_skip(Sight *sights, const uint8_t *begin, const uint8_t *end)
+{
+    Worker *worker = sights->worker;
+    const Engine *engine = worker->job->engine;
+    const uint8_t *floor = begin;
+    while (floor < end) {
+        const uint8_t *found, *line, *p;
+        if (engine->tier == TIER_NEEDLE)
+            found = scan.needle(&engine->needles.needle[0], floor, end);
+        else if (engine->tier == TIER_NEEDLES)
+            found = scan.needles(&engine->needles, floor, end);
+        else
+            found = scan.set(&engine->set, floor, end);
+        if (found == NULL)
+            return 1;
+        line = line_start(floor, found);
+        if (engine->whole) {
+            p = line_end(found, end);
+            if (!sight(sights, line, p, found, p < end))
+                return 0;
+        } else {
+            int match;
+            p = line;
+            match = dfa_line(worker->dfa, &p, end);
+            if (worker->dfa->failed) {
+                job_fail(worker->job);
+                return 0;
+            }
+            if (p < end && *p != '\n')
+                p = line_end(p, end);
+            if (match && !sight(sights, line, p, NULL, p < end))
+                return 0;
+        }
+        floor = p < end ? p + 1 : end;
+    }
+    return 1;
+}
+
+/* Search a block of whole lines, of which the last may lack its end. Return 0 when the file is done. */
+static int block(Sight *sights, const uint8_t *begin, const uint8_t *end)
+{
+    sights->begin = sights->counted = begin;
+    switch (sights->worker->job->engine->tier) {
+    case TIER_DFA:
+        return end - begin >= LANES * LANE_BYTES ? block_lanes(sights, begin, end) : block_dfa(sights, begin, end);
+    default:
+        return block_skip(sights, begin, end);
+    }
+}
+
+static size_t character_end(const uint8_t *piece, size_t size)
+{
+    size_t at = size - 1;
+    while (at > size - 4 && (piece[at] & 0xC0) == 0x80)
+        at--;
+    return piece[at] >= 0xC0 ? at : size;
+}
+
+/* Up to `size` bytes, fewer only at the end of the file; -1 on an error. */
+static ssize_t filled(int descriptor, uint8_t *at, size_t size)
+{
+    size_t have = 0;
+    while (have < size) {
+        ssize_t got = read(descriptor, at + have, size - have);
+        if (got < 0) {
+            if (errno == EINTR)
+                continue;
+            return -1;
+        }
+        if (got == 0)
+            break;
+        have += (size_t)got;
+    }
+    return (ssize_t)have;
+}
+
+static int lacks_needles(const Engine *engine, const uint8_t *begin, const uint8_t *end)
+{
+    if (engine->tier == TIER_NEEDLE)
+        return scan.needle(&engine->needles.needle[0], begin, end) == NULL;
+    return engine->tier == TIER_NEEDLES && scan.needles(&engine->needles, begin, end) == NULL;
+}
+
+static int marks_utf16(const uint8_t *p, size_t have)
+{
+    return have >= 2 && ((p[0] == 0xFF && p[1] == 0xFE) || (p[0] == 0xFE && p[1] == 0xFF));
+}
+
+/* Make room for a line of up to `longest` bytes and the mark before it. */
+static int buffer_grow(Worker *worker)
+{
+    size_t most = worker->job->longest + 8, room = worker->room * 2 > most ? most : worker->room * 2;
+    uint8_t *moved = realloc(worker->buffer, room + SLACK);
+    if (moved == NULL) {
+        job_fail(worker->job);
+        return 0;
+    }
+    worker->buffer = moved;
+    worker->room = room;
+    return 1;
+}
+
+static void file_read(Worker *worker, File *file, int descriptor, uint64_t claimed)
+{
+    Job *job = worker->job;
+    Sight sights = {.worker = worker, .file = file, .room = job->limit, .number = 1, .descriptor = descriptor, .first = 1};
+    size_t have = 0;
+    uint64_t total = 0;
+    int ended = 0;
+    if (job->mode == MODE_FILES)
+        sights.room = 1;
+    else if (job->mode == MODE_COUNT)
+        sights.room = UINT64_MAX;
+    for (;;) {
+        const uint8_t *begin, *end;
+        size_t wanted = worker->room - have;
+        ssize_t got;
+        if (claimed > total && claimed - total < wanted)
+            wanted = (size_t)(claimed - total);
+        got = filled(descriptor, worker->buffer + have, wanted);
+        if (got < 0) {
+            file->state = FILE_FAILED;
+            file->error = errno;
+            return;
+        }
+        total += (uint64_t)got;
+        ended = (size_t)got < wanted || (claimed && total >= claimed);
+        have += (size_t)got;
+        begin = worker->buffer;
+        if (sights.first) {
+            if (marks_utf16(begin, have) || (job->multiline && !(ended && lacks_needles(job->engine, begin, begin + have)))) {
+                file->state = FILE_DEFERRED;
+                return;
+            }
+            if (job->multiline)
+                return;
+            sights.raw = begin;
+            sights.have = have;
+            sights.whole = ended;
+            if (have >= 3 && memcmp(begin, "\xEF\xBB\xBF", 3) == 0)
+                begin += 3;
+        }
+        end = worker->buffer + have;
+        if ((size_t)(end - begin) >= job->longest && memchr(begin, '\n', job->longest) == NULL)
+            end = begin + character_end(begin, job->longest);
+        else if (!ended || (size_t)(end - begin) >= job->longest)
+            end = line_start(begin, end);
+        if (end == begin && !ended) {
+            /* One line fills the buffer; the mark at the start of the file is looked for again. */
+            if (!buffer_grow(worker))
+                return;
+            continue;
+        }
+        if (end > begin) {
+            if (!block(&sights, begin, end) || (ended && end == worker->buffer + have))
+                return;
+            sights.number += scan.newlines(sights.counted, end) + (end[-1] != '\n');
+        }
+        sights.first = 0;
+        have = (size_t)(worker->buffer + have - end);
+        memmove(worker->buffer, end, have);
+        if ((ended && have == 0) || job_halted(job))
+            return;
+    }
+}
+
+static void file_search(Worker *worker, size_t index)
+{
+    Job *job = worker->job;
+    File *file = &job->files[index];
+    struct stat facts;
+    const char *path = job->paths[index];
+    int flags = O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC | (job->follow ? 0 : O_NOFOLLOW);
+    int descriptor = openat(job->folder, path, flags);
+    file->worker = (uint8_t)worker->number;
+    file->hit = worker->hit_count;
+    if (descriptor < 0 || fstat(descriptor, &facts) < 0) {
+        file->error = errno;
+        file->state = FILE_FAILED;
+    } else if (!S_ISREG(facts.st_mode)) {
+        file->why = WHY_NOT_REGULAR;
+        file->state = FILE_FAILED;
+    } else if ((uint64_t)facts.st_size > job->largest_claim && facts.st_blocks == 0) {
+        file->why = WHY_HOLLOW;
+        file->state = FILE_FAILED;
+    } else {
+        file->state = FILE_SEARCHED;
+        file_read(worker, file, descriptor, (uint64_t)facts.st_size);
+        file->hits = worker->hit_count - file->hit;
+    }
+    if (descriptor >= 0)
+        close(descriptor);
+}
+
+/* Files are done in any order: with a limit, find out whether those before the first that is not hold enough. */
+static void job_settle(Job *job, size_t index, uint8_t *done)
+{
+    pthread_mutex_lock(&job->lock);
+    done[index] = 1;
+    while (job->settled < job->count && done[job->settled]) {
+        File *file = &job->files[job->settled++];
+        if (file->state == FILE_SEARCHED)
+            job->settled_count += job->mode == MODE_LINES ? file->count + (file->over && !file->late) : file->count > 0;
+    }
+    if (job->settled_count > job->limit)
+        __atomic_store_n(&job->ended, 1, __ATOMIC_RELAXED);
+    pthread_mutex_unlock(&job->lock);
+}
+
+typedef struct {
+    Worker *worker;
+    uint8_t *done;
+} Start;
+
+static void worker_run(Worker *worker, uint8_t *done)
+{
+    Job *job = worker->job;
+    while (!job_halted(job)) {
+        size_t index = __atomic_fetch_add(&job->next, 1, __ATOMIC_RELAXED);
+        if (index >= job->count)
+            return;
+        file_search(worker, index);
+        if (done)
+            job_settle(job, index, done);
+    }
+}
+
+static void *worker_start(void *argument)
+{
+    Start *start = argument;
+    worker_run(start->worker, start->done);
+    return NULL;
+}
+
+static int worker_prepare(Job *job, int number)
+{
+    Worker *worker = &job->workers[number];
+    worker->job = job;
+    worker->number = number;
+    worker->room = BUFFER;
+    worker->buffer = malloc(BUFFER + SLACK);
+    worker->dfa = dfa_new(&job->engine->program, 0);
+    worker->mirrored = dfa_new(&job->engine->mirrored, 1);
+    return worker->buffer && worker->dfa && worker->mirrored ? 0 : -1;
+}
+
+/* Search all files with up to `threads` threads; return -1 when memory fails. Ends early when `stop` is set. */
+static int job_run(Job *job, int threads)
+{
+    pthread_t handles[MOST_WORKERS];
+    Start starts[MOST_WORKERS];
+    uint8_t *done = job->limit == UINT64_MAX ? NULL : calloc(job->count + 1, 1);
+    int started = 1;
+    if ((job->limit != UINT64_MAX && done == NULL) || worker_prepare(job, 0) < 0) {
+        free(done);
+        return -1;
+    }
+    pthread_mutex_init(&job->lock, NULL);
+    for (int i = 1; i < threads && i < MOST_WORKERS; i++) {
+        starts[i] = (Start){&job->workers[i], done};
+        /* Fewer threads are slower, but no failure. */
+        if (worker_prepare(job, i) < 0 || pthread_create(&handles[i], NULL, worker_start, &starts[i]) != 0)
+            break;
+        started = i + 1;
+    }
+    worker_run(&job->workers[0], done);
+    for (int i = 1; i < started; i++)
+        pthread_join(handles[i], NULL);
+    pthread_mutex_destroy(&job->lock);
+    free(done);
+    return job->failed ? -1 : 0;
+}
+
+static void job_free(Job *job)
+{
+    for (int i = 0; i < MOST_WORKERS; i++) {
+        Worker *worker = &job->workers[i];
+        dfa_free(worker->dfa);
+        dfa_free(worker->mirrored);
+        free(worker->buffer);
+        free(worker->text);
+        free(worker->hits);
+        for (int lane = 0; lane < LANES; lane++)
+            free((void *)worker->found[lane]);
+    }
+}
+
+#endif

@@ -1,0 +1,146 @@
+"""Both twins of the search give the same answer, whatever the pattern, the bytes, the options and the processor."""
+
+import os
+import random
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from nanocode.hot import search as reference
+
+try:
+    from nanocode._ext import search as native
+except ImportError as error:
+    if os.environ.get("NANOCODE_EXT") == "require":
+        raise
+    pytest.skip(f"native twin not built: {error}", allow_module_level=True)
+
+WORDS = (
+    "a b k S é 日 \\x00 . \\w \\W \\s \\S \\d [ab] [^a] [^é-日] \\r needle abc ^ $ \\b \\B "
+    "\\p{Greek} (?i:ks) \\A \\z \\n interface{} a{2}"
+)
+ATOMS = st.sampled_from(WORDS.split(" "))
+PATTERNS = st.recursive(
+    ATOMS,
+    lambda inner: st.one_of(
+        st.tuples(inner, inner).map("".join),
+        st.tuples(inner, inner).map("".join),
+        st.tuples(inner, inner).map("|".join).map(lambda each: f"({each})"),
+        st.tuples(inner, st.sampled_from(["*", "+", "?", "{1,3}", "*?", "{2}"])).map(lambda p: f"(?:{p[0]}){p[1]}"),
+        inner.map(lambda each: f"(?={each})"),
+        inner.map(lambda each: f"(?<!{each})"),
+        inner.map(lambda each: f"({each})\\1"),
+        inner.map(lambda each: f"(?>{each})"),
+    ),
+    max_leaves=8,
+)
+PIECES = st.sampled_from(
+    [b"a", b"b", b"K", b"s", b"needle", b"abc", b" ", b"\t", b"_", b"1", b"\n", b"\n", b"\r\n", b"\r", b"\0"]
+    + [text.encode() for text in ("é", "日", "λ", "\u212a", "\u017f", "\x85", "😀", "interface{}")]
+    + [b"\xff", b"\xe4\xb8", b"\xed\xa0\x80", b"\xf5", b"\xc0\x80", b"\x80", b"a" * 600, "日é".encode() * 400]
+)
+TEXTS = st.tuples(
+    st.sampled_from([b"", b"", b"", b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff", b"x" * 5000 + b"\n"]),
+    st.lists(PIECES, max_size=60).map(b"".join),
+).map(b"".join)
+OPTIONS = st.fixed_dictionaries(
+    {},
+    optional={
+        "ignore_case": st.booleans(),
+        "literal": st.sampled_from([False, False, True]),
+        "multiline": st.sampled_from([False, False, True]),
+        "context": st.integers(0, 2),
+        "mode": st.sampled_from(["lines", "lines", "files", "count"]),
+        "limit": st.sampled_from([1, 2, 5]),
+    },
+)
+
+
+@pytest.fixture(params=native.isas(), scope="module")
+def isa(request: pytest.FixtureRequest) -> Any:
+    native.choose(request.param)
+    yield request.param
+    native.choose(native.isas()[-1])
+
+
+def same(root: str | Path, pattern: str, **options: Any) -> None:
+    ours, theirs = native.search(str(root), pattern, **options), reference.search(str(root), pattern, **options)
+    if theirs.limit_reached:
+        assert ours.limit_reached and (ours.files, ours.matches) == (theirs.files, theirs.matches)
+    else:
+        assert ours == theirs
+
+
+@settings(deadline=None, max_examples=150)
+@given(pattern=PATTERNS, texts=st.lists(TEXTS, min_size=1, max_size=3), options=OPTIONS)
+@example("a$", [b"a\r\n" * 3000], {})
+@example("\\bk", ["\u212a k\u00e9k\n".encode() * 900], {"ignore_case": True, "context": 1, "limit": 7})
+def test_the_twins_agree(isa: str, pattern: str, texts: list[bytes], options: dict[str, Any]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        for number, text in enumerate(texts):
+            Path(folder, f"file{number}").write_bytes(text)
+        same(folder, pattern, **options)
+
+
+LINES = [
+    b"static int answer(void)",
+    b"\treturn needle ? 42 : 0;",
+    b"",
+    b"\xff\xfebroken \xe4\xb8 bytes",
+    "naïve café — λόγος 日本語".encode(),
+    b"PM_RESUME SYS_RESUME Kelvin \xe2\x84\xaa",
+    b"x = x + x; " * 90,
+    b"tail\r",
+]
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_the_twins_agree_on_larger_files(isa: str, tmp_path: Path, seed: int) -> None:
+    choose = random.Random(seed)
+    for number in range(8):
+        lines = choose.choices(LINES, k=choose.choice([0, 1, 50, 400, 1500]))
+        (tmp_path / f"{number}").write_bytes(b"\n".join(lines) + choose.choice([b"", b"\n", b"\r\n", b"needle"]))
+    for pattern in (
+        "needle",
+        "(?i)NEEDLE",
+        "[A-Z]+_RESUME",
+        "return|static|café",
+        "\\p{Greek}+",
+        "\\w{5}\\s+\\w{5}",
+        "x$|l$",
+        "^$",
+        "(?<!S)_RESUME",
+        "([a-z])\\1",
+        "(?i)k\\b",
+        "[^\\x00-\\x7f]$",
+    ):
+        same(tmp_path, pattern)
+        same(tmp_path, pattern, mode="count")
+        same(tmp_path, pattern, limit=choose.randrange(1, 1500), context=choose.choice([0, 1]))
+
+
+@pytest.mark.parametrize("pattern", ["needle", "n[e]+dle", "dl[^x]$", "(?<=x)needle"])
+def test_the_twins_cut_the_same_endless_line(isa: str, tmp_path: Path, pattern: str) -> None:
+    longest = reference.LONGEST
+    piece = "é".encode() * (longest // 2 - 1)
+    data = piece + b"x" + "é".encode() + b"xneedle\n" + b"y" * (longest + 5) + b"needle" + b"\nneedle"
+    (tmp_path / "file").write_bytes(data)
+    same(tmp_path, pattern)
+
+
+def test_the_answer_does_not_depend_on_the_threads(tmp_path: Path) -> None:
+    for number in range(300):
+        (tmp_path / f"{number:03}").write_text("needle\n" * (number % 7) + "other\n" * 50)
+    expected = reference.search(str(tmp_path), "needl.", limit=200)
+    for _ in range(20):
+        found = native.search(str(tmp_path), "needl.", limit=200)
+        assert (found.files, found.matches, found.limit_reached) == (expected.files, 200, True)
+
+
+def test_an_unknown_instruction_set_is_an_error_that_names_the_known_ones() -> None:
+    with pytest.raises(ValueError, match="no `mmx` here; use one of plain"):
+        native.choose("mmx")
