@@ -179,7 +179,8 @@ class _Job:
             self.matches += found.count
 
 
-class Found(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Found:
     """What one file gave: `over` when it has a match beyond the room there was, `late` when the time was up."""
 
     count: int
