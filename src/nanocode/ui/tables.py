@@ -24,8 +24,9 @@ def table(lines: Sequence[str], columns: int) -> list[Row]:
     sides += ["<"] * (count - len(sides))
     for line in cells:
         line += [[("", "")]] * (count - len(line))
-    widths = _widths([[_wide(cell) for cell in line] for line in cells], columns - 3 * (count - 1))
-    if min(widths) < _NARROWEST < columns and count > 1 and sum(widths) + 3 * (count - 1) > columns:
+    room = columns - 3 * (count - 1)
+    widths = _widths([[_wide(cell) for cell in line] for line in cells], room)
+    if sum(widths) > room:
         return _records(cells, columns)
     head = _line([[(BOLD, text) for _, text in cell] for cell in cells[0]], widths, sides)
     rule: Row = [(DIM, "─┼─".join("─" * each for each in widths))]
