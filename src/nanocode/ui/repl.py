@@ -119,7 +119,7 @@ class Repl:
         if text:
             self._history.append_string(text)
             self.take(text)
-        elif not self.session.working:
+        elif not (self.working and self._story.running):
             self._send_queue()
 
     def take(self, line: str) -> None:
@@ -168,7 +168,11 @@ class Repl:
         if self._app.is_done:
             return
         if self._next:
-            self.send(self._next.pop(0))
+            first, *rest = self._next
+            self._next = []
+            self.send(first)
+            for text in rest:
+                self.session.inbox.steer(text)
         elif self._went_well:
             self._send_queue()
 
@@ -195,7 +199,10 @@ class Repl:
 
     async def _run(self, text: str) -> None:
         begun = time.monotonic()
-        ended = await self.session.submit(text)
+        try:
+            ended = await self.session.submit(text)
+        finally:
+            self._story.running = False
         if time.monotonic() - begun > _BELL_SECONDS:
             self._painter.raw("\a\x1b]9;nanocode: the turn has ended\a")
         self._went_well = ended.stop_reason == "done"
@@ -218,12 +225,13 @@ class Repl:
         self._story.show(text, form)
 
     def send(self, text: str) -> None:
-        if self.session.working:
+        if self.working and self._story.running:
             self.session.inbox.steer(text)
         elif self.working:
             self._next.append(text)
         else:
             self._story.prompt(text)
+            self._story.running = True
             self._begin(self._run(text))
 
     def unfold(self, back: int) -> bool:

@@ -58,6 +58,8 @@ class Story:
         self.calls = Calls(columns)
         self.doing = ""
         self.since = 0.0
+        # Whether steering still reaches the turn: from its prompt until its last event.
+        self.running = False
         self._queue: tuple[str, ...] = ()
         self._taken: list[str] = []
         self._own = False
@@ -206,4 +208,4 @@ class Story:
         elif event.error:
             self.failure(event.error, event.hint)
         self.line(f"{took:.1f} s{spent_words(event.usage, event.cost)}", DIM)
-        self.doing = ""
+        self.doing, self.running = "", False
