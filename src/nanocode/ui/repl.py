@@ -227,7 +227,7 @@ class Repl:
     def send(self, text: str) -> None:
         if self.working and self._story.running:
             self.session.inbox.steer(text)
-        elif self.working:
+        elif self.working or self._next:
             self._next.append(text)
         else:
             self._story.prompt(text)
