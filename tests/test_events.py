@@ -36,6 +36,8 @@ def built(kind: type[Any]) -> st.SearchStrategy[Event]:
         "is_error": st.booleans(),
         "duration_ms": COUNTS,
         "attempt": COUNTS,
+        "before": COUNTS,
+        "after": COUNTS,
         "steering": st.lists(WORDS, max_size=2).map(tuple),
         "followups": st.lists(WORDS, max_size=2).map(tuple),
     }

@@ -2,6 +2,7 @@
 
 NanocodeError            words for a person, and the way out as `hint`
 ├── UsageError           bad flags, settings or missing key: exit 2
+├── CompactionError      no summary to go on from; the conversation is as it was
 ├── LimitReached         turns, cost, time or a loop: exit 3
 ├── ToolError            a failed tool call: words for the model
 │   └── EditError        an edit that cannot be placed, with its reason class
@@ -32,6 +33,10 @@ class LimitReached(NanocodeError):
     """The run stopped at a limit its user set, or at the loop guard."""
 
     exit_code = 3
+
+
+class CompactionError(NanocodeError):
+    """The conversation could not be made smaller; it is as it was."""
 
 
 class ToolError(NanocodeError):

@@ -117,6 +117,20 @@ class Retrying:
 
 
 @dataclass(frozen=True, slots=True)
+class Compacted:
+    """The conversation goes on from `messages` instead of what it was: a summary and its last messages, as they are.
+
+    `before` and `after` are tokens of the whole request.
+    """
+
+    type: ClassVar = "compaction"
+    before: int
+    after: int
+    summary: str
+    messages: tuple[Message, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class QueueChanged:
     """What waits in the inbox now."""
 
@@ -159,6 +173,7 @@ Event = (
     | ToolEnded
     | UsageReported
     | Retrying
+    | Compacted
     | QueueChanged
     | Notice
     | RunEnded

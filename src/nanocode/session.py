@@ -2,9 +2,11 @@
 
 import asyncio
 import os
+from collections.abc import Coroutine
+from contextlib import suppress
 from dataclasses import replace
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from nanocode import __version__, servers, tools
 from nanocode.agent.history import History
@@ -14,8 +16,8 @@ from nanocode.agent.repair import repaired
 from nanocode.agent.toolbox import Toolbox, select
 from nanocode.context import mentions, pictures, prompt
 from nanocode.context.surroundings import look
-from nanocode.errors import PictureError, UsageError
-from nanocode.events import Emit, Event, Notice, RunEnded, RunStarted, SessionOpened, UsageReported
+from nanocode.errors import CompactionError, PictureError, UsageError
+from nanocode.events import Compacted, Emit, Event, Notice, RunEnded, RunStarted, SessionOpened, UsageReported
 from nanocode.guard import secrets
 from nanocode.guard.trust import Trust
 from nanocode.messages import Image, User
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
     from nanocode.mcp.host import Host
     from nanocode.mcp.link import Ask
     from nanocode.provider.demo import DemoServer
+
+Done = TypeVar("Done")
 
 ASIDE = (
     "[A question beside the work, which goes on without you. Answer it from what you know so far and change nothing.]"
@@ -49,7 +53,7 @@ class Session:
         self.settings = settings
         self._show = emit
         self._demo: DemoServer | None = None
-        self._run: asyncio.Task[RunEnded] | None = None
+        self._run: asyncio.Task[Any] | None = None
         self._said: list[str] = []
         self.servers: Host | None = None
         self.elicit: Ask | None = None
@@ -206,12 +210,30 @@ class Session:
         Raises UsageError for a skill that does not exist.
         """
         self.around.expand(text)
-        self._run = asyncio.create_task(self.agent.run(text))
+        return await self._alone(self.agent.run(text))
+
+    async def compact(self, instructions: str = "") -> Compacted | None:
+        """Sum the conversation up now; None when there is nothing to sum up. Only between turns.
+
+        Raises CompactionError, and what the request for the summary raises; the conversation is then as it was.
+        """
+        return await self._alone(self._compacted(instructions))
+
+    async def _compacted(self, instructions: str) -> Compacted | None:
         try:
-            return await asyncio.shield(self._run)
+            return await self.agent.compact(Spent(), instructions, tight=True)
         except asyncio.CancelledError:
-            self._run.cancel()
-            await self._run
+            raise CompactionError("the compaction was interrupted") from None
+
+    async def _alone(self, work: Coroutine[Any, Any, Done]) -> Done:
+        """Let `interrupt` end this work; cancelling the caller does so too, and waits for its end."""
+        self._run = running = asyncio.create_task(work)
+        try:
+            return await asyncio.shield(running)
+        except asyncio.CancelledError:
+            running.cancel()
+            with suppress(CompactionError):
+                await running
             raise
         finally:
             self._run = None
@@ -223,7 +245,8 @@ class Session:
         `emit` gets the events of this run alone. Tools are those that change nothing, and only with `tools`.
         """
         chosen = [each for each in self.toolbox.tools.values() if each.reads] if tools else []
-        model, settings = self.agent.model, self.settings
+        # A question is not worth a compaction: the reserve is room enough for it.
+        model, settings = self.agent.model, replace(self.settings, compaction=False)
         box = Toolbox(chosen, settings, emit, takes_images=model.takes_images)
         box.said, box.servers = self.toolbox.said, self.servers
         agent = Agent(self.client.sibling(), model, self.agent.system, box, Inbox(emit), settings, emit)

@@ -80,6 +80,26 @@ VARIABLES = (
     Variable("NANOCODE_IDLE_SECONDS", "idle_seconds", 120.0, "longest silence of a streaming server", 0.05),
     Variable("NANOCODE_CONNECT_SECONDS", "connect_seconds", 10.0, "longest wait for a connection", 0.05),
     Variable("NANOCODE_MAX_OUTPUT_TOKENS", "max_output", 0, "`max_tokens` of a request; 0: from the catalogue"),
+    Variable("NANOCODE_CONTEXT_WINDOW_TOKENS", "context_window", 0, "the model's window; 0: from the catalogue"),
+    Variable("NANOCODE_COMPACTION", "compaction", True, "0: never compact a conversation by itself"),
+    Variable("NANOCODE_COMPACTION_RESERVE_TOKENS", "compaction_reserve", 16384, "left free of the window, at least"),
+    Variable(
+        "NANOCODE_COMPACTION_REMAINING_RATIO",
+        "compaction_remaining",
+        0.15,
+        "compact when this share is left",
+        0.01,
+        0.9,
+    ),
+    Variable(
+        "NANOCODE_COMPACTION_TRIGGER_RATIO",
+        "compaction_trigger",
+        0.0,
+        "older: when this share is used; 0: unset",
+        0,
+        0.99,
+    ),
+    Variable("NANOCODE_COMPACTION_KEEP_RECENT_TOKENS", "compaction_keep", 20_000, "kept word for word at the end"),
     Variable("NANOCODE_BASH_SECONDS", "bash_seconds", 0.0, "default timeout of bash; 0: none"),
     Variable("NANOCODE_MISE_HOT_RELOAD", "mise", True, "0: bash does not refresh mise's environment first"),
     Variable("NANOCODE_ROOT_CONTEXT", "root_context", True, "0: no AGENTS.md or CLAUDE.md beside the code"),
@@ -132,6 +152,12 @@ class Settings:
     idle_seconds: float = 120.0
     connect_seconds: float = 10.0
     max_output: int = 0
+    context_window: int = 0
+    compaction: bool = True
+    compaction_reserve: int = 16384
+    compaction_remaining: float = 0.15
+    compaction_trigger: float = 0.0
+    compaction_keep: int = 20_000
     bash_seconds: float = 0.0
     mise: bool = True
     trust: bool = False

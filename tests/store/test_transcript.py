@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from nanocode.agent.repair import LOST, repaired
 from nanocode.errors import UsageError
-from nanocode.events import Event, MessageAdded, RunEnded, RunStarted, UsageReported
+from nanocode.events import Compacted, Event, MessageAdded, RunEnded, RunStarted, UsageReported
 from nanocode.messages import Assistant, Call, Image, Message, ToolAnswer, Usage, User
 from nanocode.store.transcript import NAME_WINDOW, Transcript, read, title
 
@@ -45,6 +45,18 @@ def test_everything_comes_back(tmp_path: Path) -> None:
     assert tuple(saved.messages) == tuple(saved.view) == TALK
     assert (saved.usage, saved.cost, saved.turns, saved.skipped) == (Usage(14, 3, 1), 0.75, 2, 0)
     assert saved.header == HEADER | {"model": "m", "title": "look at this"}
+
+
+def test_a_compaction_changes_the_view_and_loses_no_message(tmp_path: Path) -> None:
+    path = tmp_path / "t_abc.jsonl"
+    transcript = Transcript(path, dict(HEADER))
+    head = (User("a summary"), TALK[-1])
+    for event in (*events()[:-1], Compacted(900, 100, "a summary", head), MessageAdded(User("next"))):
+        transcript(event)
+    transcript.close()
+    saved = read(path.read_bytes())
+    assert tuple(saved.view) == (*head, User("next"))
+    assert tuple(saved.messages) == (*TALK, User("next"))
 
 
 def test_only_the_owner_may_look(tmp_path: Path) -> None:

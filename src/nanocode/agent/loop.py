@@ -7,9 +7,17 @@ from dataclasses import dataclass, replace
 from nanocode.agent.history import History
 from nanocode.agent.inbox import Inbox
 from nanocode.agent.toolbox import Toolbox
-from nanocode.errors import LimitReached, NanocodeError, TransientError
-from nanocode.events import Emit, MessageAdded, Notice, RunEnded, RunStarted, UsageReported
-from nanocode.messages import Assistant, Call, Message, System, ToolAnswer, Usage, User
+from nanocode.agent.window import Request, Window
+from nanocode.errors import (
+    CompactionError,
+    ContextOverflow,
+    LimitReached,
+    NanocodeError,
+    ProviderError,
+    TransientError,
+)
+from nanocode.events import Compacted, Emit, MessageAdded, Notice, RunEnded, RunStarted, UsageReported
+from nanocode.messages import Assistant, Call, Message, ToolAnswer, Usage, User
 from nanocode.provider.catalog import Model
 from nanocode.provider.client import Client
 from nanocode.settings import Settings
@@ -50,12 +58,15 @@ class Agent:
     ) -> None:
         self.model, self.system, self.inbox = model, system, inbox
         self.history = History()
+        self.window = Window(client, settings)
         self._cut_short = False
+        self._added: list[Message] = []
+        self._hopeless = False
         self._client, self._toolbox, self._settings, self._emit, self._user = client, toolbox, settings, emit, user
 
     async def run(self, text: str) -> RunEnded:
         """Answer `text`. Whatever happens, the history is valid afterwards and the returned event was emitted last."""
-        start, spent = len(self.history.messages), Spent()
+        spent, self._added, self._hopeless = Spent(), [], False
         self._emit(RunStarted(self.model.id))
         stop, error = "done", NanocodeError("")
         try:
@@ -68,7 +79,7 @@ class Agent:
         except asyncio.CancelledError:
             stop, error = "interrupted", NanocodeError("interrupted")
             self._cut_short = True
-        messages = self.history.messages[start:]
+        messages = tuple(self._added)
         final = next((each.text for each in reversed(messages) if isinstance(each, Assistant)), "")
         ended = RunEnded(final, messages, stop, spent.usage, spent.cost, str(error), error.hint)
         self._emit(ended)
@@ -90,25 +101,68 @@ class Agent:
 
     async def _ask(self, spent: Spent) -> Assistant:
         self._check_limits(spent)
-        messages = (System(self.system), *self.history.messages) if self.system else self.history.messages
+        # What has failed once is not tried again before the server itself says that the request is too large.
+        if not self._hopeless and self.window.full(self.request):
+            await self._make_room(spent)
         try:
-            answer = await self._client.respond(self.model, messages, tuple(self._toolbox.tools.values()), self._emit)
-        except asyncio.CancelledError:
-            if self._client.partial and self._client.partial.text:
-                self.add(self._client.partial)
-            raise
+            answer = await self._respond()
+        except ContextOverflow:
+            self.window.overflowed(self.request)
+            if not self._settings.compaction or not await self._make_room(spent, tight=True):
+                raise
+            answer = await self._respond()
         spent.turns += 1
         self.add(answer)
-        usage = answer.usage or Usage()
-        cost = self.model.cost(usage) if answer.usage else None
-        spent.add(usage, cost)
-        if answer.usage:
-            self._emit(UsageReported(usage, cost))
+        self._spend(spent, answer.usage)
+        self.window.answered(self.request, self.history.messages)
         if answer.stop == "length":
             self._emit(Notice("the answer was cut at the model's output limit"))
         elif not answer.text and not answer.calls:
             self._emit(Notice("the model gave an empty answer"))
         return answer
+
+    @property
+    def request(self) -> Request:
+        """What goes to the model next."""
+        return Request(self.model, self.system, tuple(self._toolbox.tools.values()), self.history.messages)
+
+    async def _respond(self) -> Assistant:
+        request = self.request
+        try:
+            return await self._client.respond(self.model, request.sent, request.tools, self._emit)
+        except asyncio.CancelledError:
+            if self._client.partial and self._client.partial.text:
+                self.add(self._client.partial)
+            raise
+
+    async def _make_room(self, spent: Spent, *, tight: bool = False) -> bool:
+        """Whether the next request is smaller than it would have been."""
+        done = None
+        try:
+            done = await self.compact(spent, tight=tight)
+        except (CompactionError, ProviderError) as error:
+            self._emit(Notice(f"the conversation is not compacted: {error}"))
+        self._hopeless = done is None
+        return done is not None
+
+    async def compact(self, spent: Spent, instructions: str = "", *, tight: bool = False) -> Compacted | None:
+        """Put a summary in the place of what was said first; None when nothing can give way.
+
+        `tight` makes room also where there is some. A failure leaves the history as it was.
+        """
+        done = await self.window.compacted(
+            self.request, self._emit, lambda usage: self._spend(spent, usage), instructions, tight
+        )
+        if done is not None:
+            self.history = History(done.messages)
+            self._emit(done)
+        return done
+
+    def _spend(self, spent: Spent, usage: Usage | None) -> None:
+        if usage is not None:
+            cost = self.model.cost(usage)
+            spent.add(usage, cost)
+            self._emit(UsageReported(usage, cost))
 
     async def _answer(self, calls: Sequence[Call]) -> None:
         answers: dict[str, ToolAnswer] = {}
@@ -117,6 +171,7 @@ class Agent:
         finally:
             self.add(*(answers[call.id] for call in calls if call.id in answers))
             for answer in self.history.close():
+                self._added.append(answer)
                 self._emit(MessageAdded(answer))
 
     def _check_limits(self, spent: Spent) -> None:
@@ -135,6 +190,7 @@ class Agent:
         """Put messages into the history, and say so."""
         for message in messages:
             self.history.add(message)
+            self._added.append(message)
             self._emit(MessageAdded(message))
 
 

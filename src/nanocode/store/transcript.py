@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from nanocode.errors import UsageError
-from nanocode.events import Event, MessageAdded, RunEnded, RunStarted, UsageReported
+from nanocode.events import Compacted, Event, MessageAdded, RunEnded, RunStarted, UsageReported
 from nanocode.jsontext import dumps, loads
 from nanocode.messages import Message, Usage, User, from_json, to_json
 from nanocode.store import folders
@@ -105,6 +105,8 @@ class Transcript:
             case UsageReported(usage, cost):
                 counts = {"input": usage.input, "output": usage.output, "cached": usage.cached}
                 self._record("usage", {"usage": counts, "cost": cost})
+            case Compacted(before, after, _, messages):
+                self._record("compaction", {"before": before, "after": after, "messages": [*map(to_json, messages)]})
             case RunEnded() if self._size:
                 self._record("end", {"stopReason": event.stop_reason, "error": event.error})
 
@@ -256,6 +258,8 @@ def _take(saved: Saved, record: dict[str, Any]) -> None:
         saved.usage += Usage(**record["usage"])
         saved.cost = None if saved.cost is None or record["cost"] is None else saved.cost + record["cost"]
         saved.turns += 1
+    elif kind == "compaction":
+        saved.view = [from_json(each) for each in record["messages"]]
     elif kind == "name":
         saved.name = str(record["name"])
 

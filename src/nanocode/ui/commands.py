@@ -7,7 +7,7 @@ from nanocode.errors import UsageError
 from nanocode.messages import Assistant
 from nanocode.nearest import nearest
 from nanocode.session import Session
-from nanocode.ui import aside, changes, knowledge, models, queue, servers, sessions
+from nanocode.ui import aside, changes, knowledge, models, queue, servers, sessions, window
 from nanocode.ui.desk import Desk, Option
 
 
@@ -125,6 +125,8 @@ COMMANDS = (
     Command(("/reload",), "", "read context files, skills, prompts and MCP files again", knowledge.reload),
     Command(("/init",), "[what matters]", "let the model write AGENTS.md for this folder", knowledge.init),
     Command(("/resume",), "[id]", "another session; `name TEXT` names this one, `delete [id]`", sessions.resume),
+    Command(("/context",), "", "what the model's window holds, and when it is compacted", window.context, True),
+    Command(("/compact",), "[instructions]", "sum the conversation up now, to make room", window.compact),
     Command(("/cost",), "", "tokens and dollars of the last turn and of the session", sessions.cost, True),
     Command(("/export",), "[file]", "the session as Markdown, or as HTML by the name", sessions.write_export, True),
     Command(("/undo",), "", "take back what write and edit did in the last turn", changes.undo),

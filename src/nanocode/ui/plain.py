@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nanocode.events import (
+    Compacted,
     Event,
     MessageAdded,
     Notice,
@@ -49,6 +50,9 @@ class PlainSink:
             case Retrying(attempt, delay, reason):
                 self._close()
                 self._progress.dim(f"… try {attempt} failed ({reason}); again in {delay:.1f} s\n")
+            case Compacted():
+                self._close()
+                self._progress.dim(f"… {compacted(event)}\n")
             case Notice(text):
                 self._close()
                 self._progress.dim(f"… {text}\n")
@@ -83,6 +87,11 @@ class PlainSink:
 def failure(message: str, hint: str) -> str:
     """The lines that say what went wrong and what to do."""
     return f"nanocode: {message}\n" + (f"hint: {hint}\n" if hint else "")
+
+
+def compacted(event: Compacted) -> str:
+    """`compacted: 120,000 tokens before, 21,000 after`."""
+    return f"compacted: {event.before:,} tokens before, {event.after:,} after"
 
 
 def call_line(name: str, args: Mapping[str, Any] | str) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 
 from nanocode.events import (
     CallStarted,
+    Compacted,
     Event,
     MessageAdded,
     Notice,
@@ -24,6 +25,7 @@ from nanocode.ui.desk import Form
 from nanocode.ui.diffs import diff_rows
 from nanocode.ui.markdown import Colors, Markdown
 from nanocode.ui.markdown import whole as marked
+from nanocode.ui.plain import compacted
 from nanocode.ui.rows import CYAN, DIM, RED, YELLOW, Row, clean, wrap
 from nanocode.ui.toolbar import spent_words
 
@@ -99,6 +101,9 @@ class Story:
             case Retrying(attempt, delay, reason):
                 self._close()
                 self.line(f"… try {attempt} failed ({reason}); again in {delay:.1f} s", YELLOW)
+            case Compacted():
+                self._close()
+                self.line(f"… {compacted(event)}", DIM)
             case Notice(text):
                 self.flush()
                 self.line(f"… {text}", DIM)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from nanocode.messages import Assistant, Usage
+from nanocode.messages import Usage
 from nanocode.session import Session
 
 
@@ -33,10 +33,11 @@ def _model(session: Session) -> str:
 
 
 def _context(session: Session) -> str:
-    answers = (each for each in reversed(session.agent.history.messages) if isinstance(each, Assistant))
-    used = next((each.usage for each in answers if each.usage), None)
-    window = session.agent.model.window
-    return f"{100 * (used.input + used.output) / window:.0f}% of {count(window)}" if used else count(window)
+    agent = session.agent
+    window = agent.window.budget(agent.model).window
+    if not agent.history.messages:
+        return count(window)
+    return f"{100 * agent.window.read(agent.request).tokens / window:.0f}% of {count(window)}"
 
 
 def _spent(session: Session) -> str:
