@@ -2,16 +2,21 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import peer
+import pytest
 from peer import Gate, Peer, Script
 
 from nanocode.agent.loop import CUT_SHORT
+from nanocode.errors import CompactionError
 from nanocode.events import Event, MessageAdded, TextDelta
 from nanocode.messages import Assistant
 from nanocode.session import ASIDE, Session
 from nanocode.settings import Settings
+from nanocode.ui import window
 
 
 def drive(tmp_path: Path, script: Script, play: Callable[[Session, Peer, list[Event]], Awaitable[None]]) -> None:
@@ -121,3 +126,75 @@ def test_a_question_with_tools_may_read_and_not_write_while_a_call_runs(tmp_path
         assert (await turn).text == "done"
 
     drive(tmp_path, script, play)
+
+
+SUMMARY = "## Goal\nall of it"
+
+
+def long_talk() -> list[peer.Reply]:
+    return [peer.reply(peer.text(f"answer {number} " + "word " * 400)) for number in range(4)]
+
+
+def test_compacting_by_hand_takes_instructions_and_tells_before_and_after(tmp_path: Path) -> None:
+    async def play(session: Session, server: Peer, events: list[Event]) -> None:
+        for number in range(4):
+            await session.submit(f"question {number} " + "word " * 400)
+        done = await session.compact("keep the numbers")
+        assert done is not None and done in events and done.after < done.before
+        asked = server.requests[4]
+        assert asked.messages[1]["content"].endswith("The user adds: keep the numbers")
+        assert "question 0" in asked.messages[1]["content"] and "tools" not in asked.body
+        await session.submit("and now?")
+        sent = server.requests[5].messages
+        assert SUMMARY in sent[1]["content"] and sent[-1]["content"] == "and now?" and len(sent) < 10
+
+    drive(tmp_path, [*long_talk(), peer.reply(peer.text(SUMMARY)), peer.reply(peer.text("on"))], play)
+
+
+def test_nothing_is_compacted_where_there_is_nothing(tmp_path: Path) -> None:
+    async def play(session: Session, server: Peer, events: list[Event]) -> None:
+        assert await session.compact() is None
+        await session.submit("hi")
+        assert await session.compact() is None or len(server.requests) == 1
+
+    drive(tmp_path, [peer.reply(peer.text("hello"))], play)
+
+
+def test_a_compaction_can_be_interrupted_and_leaves_the_conversation_as_it_was(tmp_path: Path) -> None:
+    gate = Gate()
+
+    async def play(session: Session, server: Peer, events: list[Event]) -> None:
+        for number in range(4):
+            await session.submit(f"question {number} " + "word " * 400)
+        before = session.agent.history.messages
+        work = asyncio.create_task(session.compact())
+        await reached(gate)
+        assert session.interrupt()
+        with pytest.raises(CompactionError, match="interrupted"):
+            await work
+        gate.open()
+        assert session.agent.history.messages is before and not session.working
+
+    drive(tmp_path, [*long_talk(), peer.reply(peer.text("## Goal"), gate)], play)
+
+
+def test_context_breaks_the_window_down(tmp_path: Path) -> None:
+    async def play(session: Session, server: Peer, events: list[Event]) -> None:
+        desk = SimpleNamespace(session=session)
+        first = await window.context(desk, "")
+        assert "estimated" in first and "counted by the server" not in first
+        await session.submit("hi " * 3000)
+        rows = {
+            line[:16].strip(): int(line[16:27].replace(",", ""))
+            for line in (await window.context(desk, "")).splitlines()
+        }
+        assert (rows["window"], rows["threshold"]) == (262_144, 222_822)
+        assert rows["used"] + rows["remaining"] == rows["window"]
+        parts = ("system", "skills", "context files", "tools", "messages")
+        assert sum(rows.get(name, 0) for name in parts) == rows["used"]
+        assert rows["context files"] > 5 and rows["tools"] > 500 and rows["messages"] >= 3000
+
+    (tmp_path / "AGENTS.md").write_text("Always write tests, and name them after what they say.\n")
+    answer = peer.reply(peer.text("ok"))
+    counted = replace(answer, parts=(*answer.parts[:-2], peer.usage(9000, 20), answer.parts[-1]))
+    drive(tmp_path, [counted], play)
