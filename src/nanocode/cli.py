@@ -51,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _main(words: list[str]) -> int:
-    if words[:1] == ["mcp"] and (len(words) == 1 or words[1] in ("list", "add", "remove")):
+    if words[:1] == ["mcp"] and (len(words) == 1 or words[1] in ("list", "add", "remove", "login")):
         return _configure(words[1:])
     flags, prompt = parse(words)
     if flags["help"]:
@@ -268,7 +268,7 @@ def _configure(words: list[str]) -> int:
     from nanocode.ui import configure
 
     settings, _ = resolve({}, os.environ, _cwd(), Path(os.path.expanduser("~")))
-    sys.stdout.write(configure.run(settings, words or ["list"]))
+    sys.stdout.write(configure.run(settings, words or ["list"], _say))
     return 0
 
 

@@ -22,6 +22,7 @@ from nanocode.tool import Foreign
 _END_SECONDS = 6.0
 
 Ask = Callable[[str, dict[str, Any]], Awaitable[dict[str, Any] | None]]
+Visit = Callable[[str], Awaitable[None]]
 
 
 class Link:
@@ -37,13 +38,14 @@ class Link:
         start_seconds: float,
         call_seconds: float,
         ask: Ask | None = None,
+        visit: Visit | None = None,
     ) -> None:
         self.server = server
         self.failure = ""
         self.cache = inventory.place(directory / "cache" / "mcp", server)
         self.log = directory / "logs" / "mcp" / f"{_file_name(server.name)}.log"
         self.inventory: Inventory | None = inventory.load(self.cache)
-        self._root, self._directory, self._changed, self._ask = root, directory, changed, ask
+        self._root, self._directory, self._changed, self._ask, self._visit = root, directory, changed, ask, visit
         self._start_seconds = server.start_seconds or start_seconds
         self._call_seconds = server.call_seconds or call_seconds
         self._owner: asyncio.Task[None] | None = None
@@ -181,7 +183,12 @@ class Link:
         late = asyncio.get_running_loop().call_later(self._start_seconds, self._late)
         self._words = Words(self.log)
         modern = self.inventory is not None and self.inventory.modern
-        hooks = self._wire.Hooks(self._root, self._refresh, self._heard_junk, self._stop.set, self._asked)
+        hooks = self._wire.Hooks(
+            *(self._root, self._refresh, self._heard_junk, self._stop.set),
+            logins=self._directory / "mcp-logins",
+            ask=self._asked,
+            visit=self._visit,
+        )
         try:
             async with self._wire.connected(self.server, self._words, hooks, modern=modern) as client:
                 self._keep(await self._wire.listed(client))

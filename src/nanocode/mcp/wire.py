@@ -26,6 +26,7 @@ from nanocode import __version__
 from nanocode.jsontext import dumps, loads
 from nanocode.mcp.config import Server
 from nanocode.mcp.inventory import Entry, Inventory
+from nanocode.mcp.login import Visit, provider
 from nanocode.mcp.words import Words
 from nanocode.messages import Image
 from nanocode.tool import Foreign
@@ -46,14 +47,18 @@ for _name in ("mcp", "client", "httpx2"):
 
 @dataclass(frozen=True, slots=True)
 class Hooks:
-    """What the session does for a server. `ask` answers an elicitation with an object, None declines."""
+    """What the session does for a server. `ask` answers an elicitation with an object, None declines.
+
+    `logins` is the folder of tokens; `visit` shows a person the address of a login, None: there is no one to show it.
+    """
 
     root: Path
     changed: Callable[[], None]
     junk: Callable[[str], None]
     ended: Callable[[], None]
+    logins: Path
     ask: Callable[[str, dict[str, Any]], Awaitable[dict[str, Any] | None]] | None = None
-    auth: Callable[[], httpx2.Auth] | None = None
+    visit: Visit | None = None
 
 
 @asynccontextmanager
@@ -92,12 +97,13 @@ def _ways(server: Server, modern: bool) -> list[tuple[str, str]]:
 
 def _wants_another_way(kind: str, error: BaseException) -> bool:
     """Whether the server is there and refuses the way it was spoken to."""
-    if kind == "stdio":
-        return isinstance(error, MCPError) and error.code in (
-            types.UNSUPPORTED_PROTOCOL_VERSION,
-            types.METHOD_NOT_FOUND,
-        )
-    return isinstance(error, MCPError) or any(isinstance(each, httpx2.HTTPStatusError) for each in leaves(error))
+    unspoken = (types.UNSUPPORTED_PROTOCOL_VERSION, types.METHOD_NOT_FOUND)
+    for each in leaves(error):
+        if isinstance(each, MCPError) and (kind != "stdio" or each.code in unspoken):
+            return True
+        if isinstance(each, httpx2.HTTPStatusError):
+            return True
+    return False
 
 
 def leaves(error: BaseException) -> list[BaseException]:
@@ -119,7 +125,8 @@ def _transport(kind: str, server: Server, words: Words, hooks: Hooks) -> Abstrac
             ),
             words.sink,
         )
-    auth = hooks.auth() if hooks.auth and "authorization" not in map(str.lower, server.headers) else None
+    own_key = "authorization" in map(str.lower, server.headers)
+    auth = None if own_key else provider(server, hooks.logins, hooks.visit)
     if kind == "sse":
         return sse_client(server.url, headers=dict(server.headers), auth=auth)
     return _http(server, auth)
@@ -128,11 +135,20 @@ def _transport(kind: str, server: Server, words: Words, hooks: Hooks) -> Abstrac
 @asynccontextmanager
 async def _http(server: Server, auth: httpx2.Auth | None) -> AsyncIterator[Any]:
     timeout = httpx2.Timeout(30, read=None)
+    options: dict[str, Any] = {"headers": dict(server.headers), "timeout": timeout, "auth": auth}
     async with (
-        httpx2.AsyncClient(headers=dict(server.headers), timeout=timeout, auth=auth) as http,
+        httpx2.AsyncClient(**options, event_hooks={"response": [_explained]}) as http,
         streamable_http_client(server.url, http_client=http, max_sse_event_size=_EVENT_BYTES) as streams,
     ):
         yield streams
+
+
+async def _explained(response: httpx2.Response) -> None:
+    """Make a refusal of the session one that the SDK passes on: servers of today answer 400, and without an `id`."""
+    if response.status_code != 400 or "mcp-session-id" not in response.request.headers:
+        return
+    if _UNKNOWN_SESSION.search((await response.aread()).decode("utf-8", "replace")):
+        response.status_code = 404
 
 
 class _Watched:
@@ -280,8 +296,8 @@ def _named(block: Any) -> str:
 
 
 def _says_the_same(text: str, structured: Any) -> bool:
-    """Servers repeat structured content as text, some of them unwrapped."""
-    bare = structured.get("result") if isinstance(structured, dict) and set(structured) == {"result"} else None
+    """Servers repeat structured content as text, some of them without the one key around it."""
+    bare = next(iter(structured.values())) if isinstance(structured, dict) and len(structured) == 1 else None
     if isinstance(bare, str) and text == bare:
         return True
     try:
@@ -293,8 +309,10 @@ def _says_the_same(text: str, structured: Any) -> bool:
 
 def was_refused_unseen(error: BaseException) -> bool:
     """Whether the server surely did not run what was sent: nobody listened, or it did not know the session."""
-    kinds = [isinstance(each, httpx2.ConnectError | httpx2.ConnectTimeout) for each in leaves(error)]
-    return all(kinds) or (isinstance(error, MCPError) and bool(_UNKNOWN_SESSION.search(error.message)))
+    causes = leaves(error)
+    if all(isinstance(each, httpx2.ConnectError | httpx2.ConnectTimeout) for each in causes):
+        return True
+    return any(isinstance(each, MCPError) and _UNKNOWN_SESSION.search(each.message) for each in causes)
 
 
 def said(error: BaseException) -> str:

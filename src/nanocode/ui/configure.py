@@ -1,5 +1,7 @@
-"""`nanocode mcp list|add|remove`: the configuration of MCP servers from the command line; starts no server."""
+"""`nanocode mcp list|add|remove|login`: MCP servers from the command line; knows nothing of conversations."""
 
+import asyncio
+import webbrowser
 from argparse import REMAINDER, ArgumentParser, Namespace
 from collections.abc import Callable
 from contextlib import suppress
@@ -9,13 +11,16 @@ from typing import Any, NoReturn
 from nanocode.errors import UsageError
 from nanocode.guard.trust import Trust
 from nanocode.mcp import config, save
+from nanocode.mcp.link import Link
 from nanocode.settings import Settings
 
 _USAGE = """\
 nanocode mcp list
 nanocode mcp add [--project] [--env NAME=VALUE]… NAME COMMAND [ARGUMENT…]
 nanocode mcp add [--project] [--header NAME:VALUE]… [--sse] NAME https://…
-nanocode mcp remove [--project] NAME"""
+nanocode mcp remove [--project] NAME
+nanocode mcp login NAME"""
+_LOGIN_SECONDS = 300.0
 
 
 class _Parser(ArgumentParser):
@@ -23,11 +28,13 @@ class _Parser(ArgumentParser):
         raise UsageError(message, f"usage:\n{_USAGE}")
 
 
-def run(settings: Settings, words: list[str]) -> str:
-    """Do what the words say; the text to print. Raises UsageError."""
+def run(settings: Settings, words: list[str], say: Callable[[str], None]) -> str:
+    """Do what the words say; the text to print. `say` gets what a person must see meanwhile. Raises UsageError."""
     asked = _parser().parse_args(words)
     if asked.action == "list":
         return _listed(settings)
+    if asked.action == "login":
+        return asyncio.run(_login(settings, asked.name, say))
     path = settings.cwd / ".nanocode" / "mcp.json" if asked.project else settings.directory / "mcp.json"
     return _removed(settings, path, asked.name) if asked.action == "remove" else _added(settings, path, asked)
 
@@ -36,9 +43,10 @@ def _parser() -> ArgumentParser:
     parser = _Parser(add_help=False, allow_abbrev=False)
     actions = parser.add_subparsers(dest="action", required=True)
     actions.add_parser("list", add_help=False)
-    for action in ("add", "remove"):
+    for action in ("add", "remove", "login"):
         each = actions.add_parser(action, add_help=False, allow_abbrev=False)
-        each.add_argument("--project", action="store_true")
+        if action != "login":
+            each.add_argument("--project", action="store_true")
         if action == "add":
             each.add_argument("--sse", action="store_true")
             each.add_argument("--env", action="append", default=[])
@@ -94,6 +102,37 @@ def _pairs(texts: list[str], sign: str) -> dict[str, str]:
         if sign not in text:
             raise UsageError(f"`{text}` must be NAME{sign}VALUE", f"usage:\n{_USAGE}")
     return {name.strip(): value.strip() for name, _, value in (text.partition(sign) for text in texts)}
+
+
+async def _login(settings: Settings, name: str, say: Callable[[str], None]) -> str:
+    trust = Trust(settings.trust_file, everything=settings.trust)
+    found = config.load(
+        settings.mcp_files,
+        settings.environ,
+        settings.cwd,
+        lambda path, content: path.parent == settings.directory or trust.allows(path, content),
+    )
+    if name not in found.servers:
+        raise UsageError(f"there is no MCP server `{name}`", "`nanocode mcp list` lists them")
+
+    async def visit(url: str) -> None:
+        say(f"log in here, if no browser opens by itself: {url}")
+        await asyncio.to_thread(webbrowser.open, url)
+
+    link = Link(
+        found.servers[name],
+        settings.cwd,
+        settings.directory,
+        lambda: None,
+        start_seconds=_LOGIN_SECONDS,
+        call_seconds=_LOGIN_SECONDS,
+        visit=visit,
+    )
+    try:
+        await link.refreshed()
+    finally:
+        await link.close()
+    return f"`{name}` is ready, with {len(link.inventory.tools) if link.inventory else 0} tools\n"
 
 
 def _listed(settings: Settings) -> str:
