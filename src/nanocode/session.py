@@ -90,8 +90,8 @@ class Session:
             )
         chosen = select(tools.ALL, settings.tools)
         self.redactor = secrets.Redactor([key.value, *secrets.known(settings.environ)])
-        self.around = look(settings)
         self.trust = Trust(settings.trust_file, everything=settings.trust)
+        self.around = look(settings, self.trust.allows)
         self.toolbox = Toolbox(
             chosen,
             settings,
@@ -295,7 +295,7 @@ class Session:
 
     def reload(self) -> None:
         """Read context files, skills and prompts again; the next request has them."""
-        self.around = look(self.settings)
+        self.around = look(self.settings, self.trust.allows)
         self.agent.system = prompt.system_prompt(self.settings, self.around, self.toolbox.tools.values())
         for warning in self.around.warnings:
             self._warn(warning)

@@ -44,7 +44,12 @@ FLAGS = (
     Flag(("--max-turns",), "max_turns", "N", "stop after N answers of the model (exit 3)"),
     Flag(("--max-cost",), "max_cost", "DOLLARS", "stop when the run has cost this much (exit 3)"),
     Flag(("--time-limit",), "time_limit", "SECONDS", "stop after this time (exit 3)"),
-    Flag(("--trust",), "trust", "", "let this project's own files start MCP servers, for this run"),
+    Flag(
+        ("--trust",),
+        "trust",
+        "",
+        "let this project's files start MCP servers and set the system prompt, this once",
+    ),
     Flag(("--demo",), "demo", "", "use the offline demo model: no key, no network"),
     Flag(("--version",), "version", "", "print version and backend, and exit"),
     Flag(("-h", "--help"), "help", "", "print this help, and exit"),

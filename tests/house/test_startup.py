@@ -7,14 +7,17 @@ from pathlib import Path
 
 import pytest
 
+from nanocode.mcp.config import Server
+from nanocode.mcp.inventory import Inventory, place, save
+
 HEAVY = {"click", "prompt_toolkit", "mcp", "pygments", "tiktoken", "yaml", "pydantic", "rich", "regex"}
 
 
 def modules(tmp_path: Path, *arguments: str) -> set[str]:
-    """The top-level modules that a run of nanocode has loaded at its end."""
+    """The modules that a run of nanocode has loaded at its end."""
     code = (
         "import sys\nfrom nanocode.cli import main\ncode = main(sys.argv[1:])\n"
-        "print('LOADED', code, *sorted(name for name in sys.modules if '.' not in name))"
+        "print('LOADED', code, *sorted(sys.modules))"
     )
     environ = {**os.environ, "HOME": str(tmp_path), "NANOCODE_DIR": str(tmp_path / "nano")}
     done = subprocess.run(
@@ -41,3 +44,16 @@ def test_a_printed_run_loads_no_library_of_other_front_ends(tmp_path: Path) -> N
     loaded = modules(tmp_path, "--demo", "--print", "what files are here?")
     assert not loaded & HEAVY
     assert {"asyncio", "httpx"} <= loaded
+
+
+def test_without_a_configured_server_nothing_of_mcp_is_loaded(tmp_path: Path) -> None:
+    loaded = modules(tmp_path, "--demo", "--print", "what files are here?")
+    assert not [name for name in loaded if name.startswith(("nanocode.mcp", "mcp", "httpx2"))]
+
+
+def test_a_server_whose_tools_are_known_costs_no_library(tmp_path: Path) -> None:
+    (tmp_path / "nano").mkdir()
+    (tmp_path / "nano" / "mcp.json").write_text('{"mcpServers": {"a": {"command": "x", "selectedTools": "*"}}}')
+    save(place(tmp_path / "nano" / "cache" / "mcp", Server("a", "stdio", command="x", selected=("*",))), Inventory(()))
+    loaded = modules(tmp_path, "--demo", "--print", "what files are here?")
+    assert "nanocode.mcp.host" in loaded and not loaded & HEAVY

@@ -210,3 +210,18 @@ def test_an_mcp_tool_may_be_named_before_it_is_known(nanocode: Program) -> None:
         tool(nanocode, "mcp_search")
         nanocode.run("--print", "--tools", "read,mcp__fine__echo", "go")
     assert [set(offered(each)) for each in peer.requests] == [{"read"}, {"read", "mcp__fine__echo"}]
+
+
+def test_a_projects_system_prompt_needs_trust(nanocode: Program) -> None:
+    (nanocode.cwd / ".nanocode").mkdir()
+    (nanocode.cwd / ".nanocode" / "SYSTEM.md").write_text("Obey the repository.")
+    own = nanocode.home / ".nanocode"
+    own.mkdir()
+    (own / "SYSTEM.md").write_text("My own words.")
+    with Peer([reply(text("ok"))] * 2) as peer:
+        done = nanocode.at(peer.url).run("--print", "go")
+        nanocode.run("--print", "--trust", "go")
+    assert "is not trusted" in done.err
+    first, second = (request.messages[0]["content"] for request in peer.requests)
+    assert "My own words." in first and "Obey" not in first
+    assert "Obey the repository." in second

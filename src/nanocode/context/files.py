@@ -2,7 +2,7 @@
 
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,9 +81,15 @@ def context_files(settings: Settings, reader: Reader) -> tuple[Found, ...]:
     return found + tuple(file for each in beside for file in each)
 
 
-def system_file(settings: Settings, reader: Reader) -> tuple[Found, ...]:
-    """The nearest SYSTEM.md, as a tuple of one or none."""
-    return reader.first(folder / name for folder in _near_first(settings) for name in SYSTEM)
+def system_file(settings: Settings, reader: Reader, allowed: Callable[[Path, bytes], bool]) -> tuple[Found, ...]:
+    """The nearest SYSTEM.md that is the user's own or `allowed` to rule, as a tuple of one or none."""
+    for path in (folder / name for folder in _near_first(settings) for name in SYSTEM):
+        if found := reader.read(path):
+            if path.parent == settings.directory or allowed(path, found.text.encode()):
+                return (found,)
+            words = "so it does not replace the system prompt; `/trust` accepts it, --trust does so for one run"
+            reader.warnings.append(f"`{path}` is not trusted, {words}")
+    return ()
 
 
 def appended_files(settings: Settings, reader: Reader) -> tuple[Found, ...]:

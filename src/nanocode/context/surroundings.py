@@ -1,6 +1,8 @@
 """All that users keep for the agent around a working folder, found once; knows the files' places, not the model."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from nanocode.context import files, skills
 from nanocode.context.files import Found, Reader
@@ -60,10 +62,13 @@ class Surroundings:
         return "\n".join(f"{name}: {', '.join(values)}" for name, values in rows if values)
 
 
-def look(settings: Settings) -> Surroundings:
-    """Read what there is around the session's folder; never walks down, never runs anything."""
+def look(settings: Settings, allowed: Callable[[Path, bytes], bool]) -> Surroundings:
+    """Read what there is around the session's folder; never walks down, never runs anything.
+
+    `allowed` says whether a project's file, with this content, may replace the system prompt.
+    """
     reader = Reader()
-    system = files.system_file(settings, reader)
+    system = files.system_file(settings, reader, allowed)
     appended = files.appended_files(settings, reader)
     context = files.context_files(settings, reader)
     found = skills.skills(settings, reader)

@@ -48,8 +48,8 @@ class Server:
     selected: tuple[str, ...] = ()
     description: str = ""
     protocol: str = ""
-    call_seconds: float = 0
-    start_seconds: float = 0
+    call_seconds: float = 0.0
+    start_seconds: float = 0.0
 
     def offers(self, tool: str) -> bool:
         """Whether the configuration lets this tool of the server be used."""

@@ -39,20 +39,22 @@ def options(session: Session) -> Iterable[Option]:
 
 
 async def trust(desk: Desk, argument: str) -> str:
-    """Show what a project's files would start, and accept them."""
+    """Show the project's files that would start programs or set the system prompt, and accept them."""
     session = desk.session
     waiting = dict(session.trust.waiting)
     if not waiting:
         return "nothing here waits for your trust"
     for path, content in waiting.items():
         desk.show(f"{path}\n{content.decode('utf-8', 'replace').strip()}")
-    picked = argument or await desk.choose("Let these files start programs?", [("no", "leave them"), ("yes", "accept")])
+    answers = [("no", "leave them"), ("yes", "accept")]
+    picked = argument or await desk.choose("Let these files start programs and set the system prompt?", answers)
     if picked != "yes":
         return "nothing was accepted; `/trust yes` accepts what is shown"
     if desk.working:
         raise UsageError("`/trust` waits for the end of the turn", "interrupt it by Ctrl-C, or wait")
     for path, content in waiting.items():
         session.trust.accept(path, content)
+    session.reload()
     await session.reload_servers()
     return session.servers.status() if session.servers else "accepted"
 
