@@ -38,6 +38,8 @@ def built(kind: type[Any]) -> st.SearchStrategy[Event]:
         "attempt": COUNTS,
         "before": COUNTS,
         "after": COUNTS,
+        "background": st.booleans(),
+        "seconds": st.floats(0, 100),
         "steering": st.lists(WORDS, max_size=2).map(tuple),
         "followups": st.lists(WORDS, max_size=2).map(tuple),
     }

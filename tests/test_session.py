@@ -18,6 +18,8 @@ from nanocode.session import ASIDE, Session
 from nanocode.settings import Settings
 from nanocode.ui import window
 
+OK = peer.reply(peer.text("ok"))
+
 
 def drive(tmp_path: Path, script: Script, play: Callable[[Session, Peer, list[Event]], Awaitable[None]]) -> None:
     """Play a scene with a session that talks to a scripted server."""
@@ -198,3 +200,33 @@ def test_context_breaks_the_window_down(tmp_path: Path) -> None:
     answer = peer.reply(peer.text("ok"))
     counted = replace(answer, parts=(*answer.parts[:-2], peer.usage(9000, 20), answer.parts[-1]))
     drive(tmp_path, [counted], play)
+
+
+def test_a_job_that_ends_while_the_session_idles_is_told_once(tmp_path: Path) -> None:
+    gate = Gate()
+
+    def script(request: peer.Request) -> peer.Reply:
+        first = request.messages[1]["content"]
+        if first == "kid":
+            return replace(peer.reply(peer.text("the kid's result")), held=gate)
+        turn = sum(message["role"] == "assistant" for message in request.messages)
+        return peer.reply(peer.call("nanocode", {"prompt": "kid", "background": True})) if turn == 0 else OK
+
+    async def play(session: Session, server: Peer, events: list[Event]) -> None:
+        news = asyncio.Event()
+        session.on_news = news.set
+        await session.submit("start it")
+        assert await session.catch_up() is None and session.spent.turns == 2
+        await reached(gate)
+        gate.open()
+        await news.wait()
+        ended = await session.catch_up()
+        assert ended is not None and "the kid's result" in str(ended.messages[0])
+        assert await session.catch_up() is None, "it is told once"
+        assert session.spent.usage.input == 400, "what the job used counts, once"
+        await session.submit("and then?")
+        assert str(server.requests[-1].messages).count("the kid's result") == 1
+        session.clear()
+        assert session.board.session == session.id
+
+    drive(tmp_path, script, play)

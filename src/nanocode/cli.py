@@ -188,6 +188,8 @@ async def _answer(settings: Settings, text: str, emit: Callable[[Any], None], ou
 
         _on_signals(stop)
         out.broken = lambda: stop(signal.SIGPIPE)
+        # Nobody is there to hear of a job later, and jobs end with this process.
+        session.inbox.expected = session.board.expected
         ended = await session.submit(text)
     if out.is_broken:
         _silence_stdout()
@@ -283,6 +285,7 @@ def _tool(settings: Settings, words: list[str]) -> int:
     from nanocode.agent.arguments import arguments
     from nanocode.agent.toolbox import Toolbox
     from nanocode.guard.trust import Trust
+    from nanocode.jobs.board import Board
     from nanocode.messages import Call
 
     known = {tool.name: tool for tool in tools.ALL}
@@ -309,9 +312,11 @@ def _tool(settings: Settings, words: list[str]) -> int:
         _on_signals(stop)
         host = servers.opened(settings, Trust(settings.trust_file, everything=settings.trust), _say)
         box.servers = host
+        box.jobs = board = Board(settings, lambda event: None, tools=lambda: box.tools)
         try:
             answer = await box.call(Call("1", words[0], text))
         finally:
+            await board.close()
             if host is not None:
                 await host.close()
         sys.stdout.write(answer.text.rstrip("\n") + "\n")

@@ -140,6 +140,30 @@ class QueueChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class JobChanged:
+    """A child agent began, does something else now, or ended. `state`: running, done, failed, cancelled or timeout.
+
+    `activity` is the tool at work, `seconds` the time since the start. `usage` and `cost` count once the job has
+    ended, and then are all that it used, its own children included.
+    """
+
+    type: ClassVar = "job"
+    id: str
+    state: str
+    prompt: str
+    background: bool
+    activity: str
+    seconds: float
+    usage: Usage = Usage()  # noqa: RUF009 - frozen
+    cost: float | None = 0.0
+    error: str = ""
+
+    @property
+    def ended(self) -> bool:
+        return self.state != "running"
+
+
+@dataclass(frozen=True, slots=True)
 class Notice:
     """Something a person should know; nothing depends on it."""
 
@@ -175,6 +199,7 @@ Event = (
     | Retrying
     | Compacted
     | QueueChanged
+    | JobChanged
     | Notice
     | RunEnded
 )

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import replace
 from types import TracebackType
@@ -17,9 +17,20 @@ from nanocode.agent.toolbox import Toolbox, select
 from nanocode.context import mentions, pictures, prompt
 from nanocode.context.surroundings import look
 from nanocode.errors import CompactionError, PictureError, UsageError
-from nanocode.events import Compacted, Emit, Event, Notice, RunEnded, RunStarted, SessionOpened, UsageReported
+from nanocode.events import (
+    Compacted,
+    Emit,
+    Event,
+    JobChanged,
+    Notice,
+    RunEnded,
+    RunStarted,
+    SessionOpened,
+    UsageReported,
+)
 from nanocode.guard import secrets
 from nanocode.guard.trust import Trust
+from nanocode.jobs.board import Board
 from nanocode.messages import Image, User
 from nanocode.provider import auth, catalog
 from nanocode.provider.client import Client
@@ -27,6 +38,7 @@ from nanocode.settings import Settings
 from nanocode.store import shelf
 from nanocode.store.transcript import Saved, Transcript, read
 from nanocode.store.undo import Undo
+from nanocode.tool import Tool
 from nanocode.tools.mcp import direct
 
 if TYPE_CHECKING:
@@ -45,8 +57,9 @@ class Session:
     """A conversation that lives in one event loop. Use it as `async with Session(settings, emit) as session`.
 
     `around` is what was found for it on disk, `spent` what it has used over all its runs and `last` over the last
-    one. Raises UsageError on entry when it cannot be started: no key, an unknown tool, a model that is not served, a
-    session open elsewhere.
+    one. `on_news` is called when the result of a background job waits and no turn runs: the front end then awaits
+    `catch_up` as soon as it can show a turn. Raises UsageError on entry when it cannot be started: no key, an unknown
+    tool, a model that is not served, a session open elsewhere.
     """
 
     def __init__(self, settings: Settings, emit: Emit) -> None:
@@ -57,6 +70,7 @@ class Session:
         self._said: list[str] = []
         self.servers: Host | None = None
         self.elicit: Ask | None = None
+        self.on_news: Callable[[], None] = lambda: None
 
     @property
     def id(self) -> str:
@@ -88,7 +102,7 @@ class Session:
             raise UsageError(
                 f"`--max-cost` needs a price, and none is known for `{model.id}`", "use --max-turns instead"
             )
-        chosen = select(tools.ALL, settings.tools)
+        chosen = select(self._own_tools(), settings.tools)
         self.redactor = secrets.Redactor([key.value, *secrets.known(settings.environ)])
         self.trust = Trust(settings.trust_file, everything=settings.trust)
         self.around = look(settings, self.trust.allows)
@@ -101,15 +115,26 @@ class Session:
         )
         self.toolbox.said = lambda: "\n".join(self._said)
         self.inbox = Inbox(self._emit)
+        self.board = Board(settings, self._emit, tools=lambda: self.toolbox.tools, arrived=self._arrived)
+        self.inbox.news = self.board.take_news
+        self.toolbox.jobs = self.board
         self.client = Client(settings, key)
         system = prompt.system_prompt(settings, self.around, chosen)
         self.agent = Agent(self.client, model, system, self.toolbox, self.inbox, settings, self._emit, self._user)
+        self.board.model = model.id
         self._take(shelf.opened(settings, _new_id(), redact=self.redactor.line, warn=self._warn))
+
+    def _own_tools(self) -> list[Tool]:
+        """Every tool of nanocode's own; a child has children only where it was asked for by name."""
+        alone = self.settings.depth and "nanocode" not in self.settings.tools.split(",")
+        return [each for each in tools.ALL if not (alone and each.name == "nanocode")]
 
     def _take(self, transcript: Transcript) -> None:
         """Go on with the conversation that a transcript holds."""
         saved = transcript.saved
         self.transcript = transcript
+        self.board.session = self.id
+        self.board.forget()
         self.undo = Undo(
             transcript.path.with_suffix(".undo") if transcript.path else None, covers=self._covered, warn=self._warn
         )
@@ -130,6 +155,9 @@ class Session:
     ) -> None:
         if self.servers is not None:
             await self.servers.close()
+        # What jobs used until now is saved; the stream has had its last event.
+        self._show = lambda event: None
+        await self.board.close()
         await self.client.aclose()
         await self._close_demo()
         self.transcript.close()
@@ -147,6 +175,10 @@ class Session:
         elif isinstance(event, UsageReported):
             for spent in (self.spent, self.last):
                 spent.turns += 1
+                spent.add(event.usage, event.cost)
+        elif isinstance(event, JobChanged) and event.ended:
+            # A run's limit on cost counts what its children cost.
+            for spent in (self.spent, self.last, self.agent.spent):
                 spent.add(event.usage, event.cost)
         self._show(event)
 
@@ -166,7 +198,7 @@ class Session:
     def _offer(self) -> None:
         """Offer the tools again, with those that MCP servers show by themselves."""
         selected = self.servers.selected() if self.servers is not None else ()
-        known = [*tools.ALL, *(direct(*each) for each in selected)]
+        known = [*self._own_tools(), *(direct(*each) for each in selected)]
         self.toolbox.tools = {each.name: each for each in select(known, self.settings.tools)}
 
     async def reload_servers(self) -> None:
@@ -210,7 +242,11 @@ class Session:
         Raises UsageError for a skill that does not exist.
         """
         self.around.expand(text)
-        return await self._alone(self.agent.run(text))
+        ended = await self._alone(self.agent.run(text))
+        # What came in at the very end of the turn; after an interrupt it waits for what the user says next.
+        if ended.stop_reason == "done":
+            self._arrived()
+        return ended
 
     async def compact(self, instructions: str = "") -> Compacted | None:
         """Sum the conversation up now; None when there is nothing to sum up. Only between turns.
@@ -238,6 +274,14 @@ class Session:
         finally:
             self._run = None
             await asyncio.to_thread(self.transcript.sync)
+
+    async def catch_up(self) -> RunEnded | None:
+        """A turn on the results that wait, at once; None when there are none or a turn is under way."""
+        return await self.submit("") if self.board.news and not self.working else None
+
+    def _arrived(self) -> None:
+        if self.board.news and not self.working:
+            self.on_news()
 
     async def aside(self, question: str, emit: Emit, *, tools: bool = False) -> RunEnded:
         """Answer a question about the conversation so far beside it, also while a turn runs, and leave no trace in it.
@@ -271,6 +315,7 @@ class Session:
         """Use the model `id` from the next request on. Raises UsageError when it is not served by chat."""
         self.agent.model = catalog.model(self.settings, id.removeprefix("opencode-go/"))
         self.toolbox.takes_images = self.agent.model.takes_images
+        self.board.model = self.agent.model.id
 
     def clear(self) -> None:
         """Begin a new session; the one so far stays on disk."""

@@ -18,7 +18,10 @@ DUCKDUCKGO_URL = "https://html.duckduckgo.com/html/"
 
 
 class Flag(NamedTuple):
-    """One row of the flag table; `metavar` empty means a switch, `field` names the Settings field it sets."""
+    """One row of the flag table; `metavar` empty means a switch, `field` names the Settings field it sets.
+
+    `inherited` marks what binds the children of a run as well.
+    """
 
     names: tuple[str, ...]
     field: str
@@ -26,6 +29,7 @@ class Flag(NamedTuple):
     meaning: str
     repeat: bool = False
     choices: tuple[str, ...] = ()
+    inherited: bool = False
 
 
 FLAGS = (
@@ -35,22 +39,29 @@ FLAGS = (
     Flag(("--model",), "model", "ID", "model for this run"),
     Flag(("--system-prompt",), "system_prompt", "TEXT|FILE", "replace the system prompt", repeat=True),
     Flag(("--append-system-prompt",), "append_system_prompt", "TEXT|FILE", "add to the system prompt", repeat=True),
-    Flag(("-nc", "--no-context-files"), "no_context_files", "", "do not read AGENTS.md, CLAUDE.md and the like"),
+    Flag(
+        ("-nc", "--no-context-files"),
+        "no_context_files",
+        "",
+        "do not read AGENTS.md, CLAUDE.md and the like",
+        inherited=True,
+    ),
     Flag(("-c", "--continue"), "continued", "", "go on with the last session of this folder"),
     Flag(("--resume",), "resume", "[ID]", "go on with a session by the start of its id; without one: choose"),
     Flag(("--session",), "session", "ID|PATH", "go on with this session, or start one in the file PATH"),
-    Flag(("--no-session",), "no_session", "", "keep nothing of this session on disk"),
+    Flag(("--no-session",), "no_session", "", "keep nothing of this session on disk", inherited=True),
     Flag(("--tools",), "tools", "NAMES", "only these tools (`read,bash`), `none`, or `all` (default)"),
-    Flag(("--max-turns",), "max_turns", "N", "stop after N answers of the model (exit 3)"),
-    Flag(("--max-cost",), "max_cost", "DOLLARS", "stop when the run has cost this much (exit 3)"),
+    Flag(("--max-turns",), "max_turns", "N", "stop after N answers of the model (exit 3)", inherited=True),
+    Flag(("--max-cost",), "max_cost", "DOLLARS", "stop when the run has cost this much (exit 3)", inherited=True),
     Flag(("--time-limit",), "time_limit", "SECONDS", "stop after this time (exit 3)"),
     Flag(
         ("--trust",),
         "trust",
         "",
         "let this project's files start MCP servers and set the system prompt, this once",
+        inherited=True,
     ),
-    Flag(("--demo",), "demo", "", "use the offline demo model: no key, no network"),
+    Flag(("--demo",), "demo", "", "use the offline demo model: no key, no network", inherited=True),
     Flag(("--version",), "version", "", "print version and backend, and exit"),
     Flag(("-h", "--help"), "help", "", "print this help, and exit"),
 )
@@ -115,6 +126,8 @@ VARIABLES = (
     Variable("NANOCODE_DUCKDUCKGO_URL", "duckduckgo_url", DUCKDUCKGO_URL, "where websearch finds DuckDuckGo"),
     Variable("NANOCODE_MCP_START_SECONDS", "mcp_start_seconds", 10.0, "longest start of an MCP server", 0.1),
     Variable("NANOCODE_MCP_CALL_SECONDS", "mcp_call_seconds", 60.0, "longest silence of an MCP tool call", 0.1),
+    Variable("NANOCODE_DEPTH", "depth", 0, "set for child processes: how many nanocodes stand above", 0, 100),
+    Variable("NANOCODE_JOB_AUTO_EMIT_MAX_CHARS", "job_characters", 18000, "most of a job's result told by itself", 100),
     Variable("NANOCODE_QUIET_TOOLS", "quiet_tools", False, "1 hides tool calls and results in text output"),
     Variable("NO_COLOR", "", "", "any value: no colour"),
     Variable("FORCE_COLOR", "", "", "any value: colour also without a terminal"),
@@ -145,6 +158,8 @@ class Settings:
     no_session: bool = False
     root_context: bool = True
     parent_session: str = ""
+    depth: int = 0
+    job_characters: int = 18000
     demo: bool = False
     max_turns: int | None = None
     max_cost: float | None = None

@@ -65,7 +65,7 @@ class Context:
     """What a running tool may use: settings, a way to show output as it comes, and the stop byte for threads.
 
     A tool changes a file only inside `with changing(path)`, so that the change can be taken back. `said` gives all
-    that the user has written in this session.
+    that the user has written in this session. `jobs` is the board of child agents, where there is one.
     """
 
     settings: Settings
@@ -76,6 +76,7 @@ class Context:
     changing: Callable[[Path], AbstractContextManager[None]] = unwatched
     said: Callable[[], str] = str
     servers: Servers | None = None
+    jobs: object = None
 
     def path(self, text: str) -> Path:
         """The absolute path a model means: `~` expands, one leading `@` is dropped, relative to the cwd."""

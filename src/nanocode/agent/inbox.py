@@ -1,14 +1,22 @@
-"""What people say while the agent works: steering for the next model call, follow-ups for after; knows no agent."""
+"""What comes in while the agent works: steering for the next model call, follow-ups for after, news; knows no agent."""
+
+from collections.abc import Awaitable, Callable
 
 from nanocode.events import Emit, QueueChanged
 
 
 class Inbox:
-    """Two queues. Steering is taken all at once, follow-ups one by one; an interrupted turn leaves both as they are."""
+    """Two queues. Steering is taken all at once, follow-ups one by one; an interrupted turn leaves both as they are.
+
+    `news` gives what has happened outside the conversation, each piece once. A run that has nothing left to do first
+    waits for `expected`, where it is set: no one else would be there to tell the news to.
+    """
 
     def __init__(self, emit: Emit) -> None:
         self.steering: tuple[str, ...] = ()
         self.followups: tuple[str, ...] = ()
+        self.news: Callable[[], tuple[str, ...]] = tuple
+        self.expected: Callable[[], Awaitable[None]] | None = None
         self._emit = emit
 
     def steer(self, text: str) -> None:

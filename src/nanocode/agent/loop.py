@@ -59,14 +59,19 @@ class Agent:
         self.model, self.system, self.inbox = model, system, inbox
         self.history = History()
         self.window = Window(client, settings)
+        self.spent = Spent()
         self._cut_short = False
         self._added: list[Message] = []
         self._hopeless = False
         self._client, self._toolbox, self._settings, self._emit, self._user = client, toolbox, settings, emit, user
 
     async def run(self, text: str) -> RunEnded:
-        """Answer `text`. Whatever happens, the history is valid afterwards and the returned event was emitted last."""
-        spent, self._added, self._hopeless = Spent(), [], False
+        """Answer `text`, or with "" the news. Whatever happens, the history is valid afterwards.
+
+        The returned event was emitted last.
+        """
+        self._added, self._hopeless = [], False
+        spent = self.spent = Spent()
         self._emit(RunStarted(self.model.id))
         stop, error = "done", NanocodeError("")
         try:
@@ -86,18 +91,21 @@ class Agent:
         return ended
 
     async def _converse(self, text: str, spent: Spent) -> None:
-        incoming: Sequence[str] = (text,)
+        incoming = ((self._message(text),) if text else ()) + self._news()
         while incoming:
-            self.add(*map(self._message, incoming))
+            self.add(*incoming)
             while True:
                 answer = await self._ask(spent)
                 if answer.calls:
                     await self._answer(answer.calls)
-                steering = self.inbox.take_steering()
-                self.add(*map(self._message, steering))
-                if not answer.calls and not steering:
+                arrived = (*map(self._message, self.inbox.take_steering()), *self._news())
+                self.add(*arrived)
+                if not answer.calls and not arrived:
                     break
-            incoming = self.inbox.take_followup()
+            incoming = tuple(map(self._message, self.inbox.take_followup()))
+            if not incoming and self.inbox.expected:
+                await self.inbox.expected()
+                incoming = self._news()
 
     async def _ask(self, spent: Spent) -> Assistant:
         self._check_limits(spent)
@@ -180,6 +188,10 @@ class Agent:
             raise LimitReached(f"the limit of {limits.max_turns} turns was reached", "raise it by --max-turns")
         if limits.max_cost is not None and spent.cost is not None and spent.cost >= limits.max_cost:
             raise LimitReached(f"the run has cost ${spent.cost:.4f}", "raise the limit by --max-cost")
+
+    def _news(self) -> tuple[Message, ...]:
+        # Not the words of a person: no skill of that name is run, no image that they name is sent.
+        return tuple(map(User, self.inbox.news()))
 
     def _message(self, text: str) -> User:
         note, self._cut_short = f"{CUT_SHORT}\n\n" if self._cut_short else "", False

@@ -48,6 +48,7 @@ class Toolbox:
         self.takes_images, self.changing = takes_images, changing
         self.said: Callable[[], str] = str
         self.servers: Servers | None = None
+        self.jobs: object = None
         self._settings, self._emit = settings, emit
         self._stamps = Stamps()
         self._guard = Guard()
@@ -131,6 +132,7 @@ class Toolbox:
             self.changing,
             self.said,
             self.servers,
+            jobs=self.jobs,
         )
         result = await tool.run(context, **checked)
         return Answer(result.text, False, result.images, result.details)

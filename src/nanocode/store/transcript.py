@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from nanocode.errors import UsageError
-from nanocode.events import Compacted, Event, MessageAdded, RunEnded, RunStarted, UsageReported
+from nanocode.events import Compacted, Event, JobChanged, MessageAdded, RunEnded, RunStarted, UsageReported
 from nanocode.jsontext import dumps, loads
 from nanocode.messages import Message, Usage, User, from_json, to_json
 from nanocode.store import folders
@@ -107,6 +107,9 @@ class Transcript:
                 self._record("usage", {"usage": counts, "cost": cost})
             case Compacted(before, after, _, messages):
                 self._record("compaction", {"before": before, "after": after, "messages": [*map(to_json, messages)]})
+            case JobChanged(id, state, usage=usage, cost=cost) if event.ended:
+                counts = {"input": usage.input, "output": usage.output, "cached": usage.cached}
+                self._record("job", {"job": id, "state": state, "usage": counts, "cost": cost})
             case RunEnded() if self._size:
                 self._record("end", {"stopReason": event.stop_reason, "error": event.error})
 
@@ -254,10 +257,10 @@ def _take(saved: Saved, record: dict[str, Any]) -> None:
         message = from_json({key: value for key, value in record.items() if key not in _ABOUT})
         saved.messages.append(message)
         saved.view.append(message)
-    elif kind == "usage":
+    elif kind in ("usage", "job"):
         saved.usage += Usage(**record["usage"])
         saved.cost = None if saved.cost is None or record["cost"] is None else saved.cost + record["cost"]
-        saved.turns += 1
+        saved.turns += kind == "usage"
     elif kind == "compaction":
         saved.view = [from_json(each) for each in record["messages"]]
     elif kind == "name":

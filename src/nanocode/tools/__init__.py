@@ -8,6 +8,7 @@ from nanocode.tools.glob import glob
 from nanocode.tools.grep import grep
 from nanocode.tools.ls import ls
 from nanocode.tools.mcp import mcp_call, mcp_inspect, mcp_search
+from nanocode.tools.nanocode import nanocode
 from nanocode.tools.read import read
 from nanocode.tools.webfetch import webfetch
 from nanocode.tools.websearch import websearch
@@ -16,4 +17,5 @@ from nanocode.tools.write import write
 ALL: tuple[Tool, ...] = (
     *(read, write, edit, bash, glob, find, ls, grep),
     *(websearch, webfetch, mcp_search, mcp_inspect, mcp_call),
+    nanocode,
 )

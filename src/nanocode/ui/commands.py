@@ -7,7 +7,7 @@ from nanocode.errors import UsageError
 from nanocode.messages import Assistant
 from nanocode.nearest import nearest
 from nanocode.session import Session
-from nanocode.ui import aside, changes, knowledge, models, queue, servers, sessions, window
+from nanocode.ui import aside, changes, jobs, knowledge, models, queue, servers, sessions, window
 from nanocode.ui.desk import Desk, Option
 
 
@@ -130,6 +130,7 @@ COMMANDS = (
     Command(("/skills",), "", "list the skills", knowledge.skills, True),
     Command(("/reload",), "", "read context files, skills, prompts and MCP files again", knowledge.reload),
     Command(("/init",), "[what matters]", "let the model write AGENTS.md for this folder", knowledge.init),
+    Command(("/jobs",), "[id]", "the background jobs; `read ID` and `cancel ID`", jobs.jobs, True, jobs.options),
     Command(("/resume",), "[id]", "another session; `name TEXT` names this one, `delete [id]`", sessions.resume),
     Command(("/context",), "", "what the model's window holds, and when it is compacted", window.context, True),
     Command(("/compact",), "[instructions]", "sum the conversation up now, to make room", window.compact),

@@ -6,6 +6,7 @@ from typing import Any
 from nanocode.events import (
     Compacted,
     Event,
+    JobChanged,
     MessageAdded,
     Notice,
     ReasoningDelta,
@@ -47,6 +48,9 @@ class PlainSink:
                 self._progress.write(f"⏺ {call_line(name, args)}\n")
             case ToolEnded(_, _, result, is_error, _) if self._tools:
                 (self._progress.red if is_error else self._progress.write)(f"⎿ {result_line(result)}\n")
+            case JobChanged() if self._tools:
+                self._close()
+                self._progress.dim(f"… {job_line(event)}\n")
             case Retrying(attempt, delay, reason):
                 self._close()
                 self._progress.dim(f"… try {attempt} failed ({reason}); again in {delay:.1f} s\n")
@@ -99,6 +103,12 @@ def call_line(name: str, args: Mapping[str, Any] | str) -> str:
     if isinstance(args, str):
         return _short(f"{name}({args})", _CALL)
     return _short(f"{name}({', '.join(f'{key}={_short(_flat(value), _VALUE)}' for key, value in args.items())})", _CALL)
+
+
+def job_line(job: JobChanged) -> str:
+    """`nano-1 running 2.0 s · bash: pytest`, on one line."""
+    parts = (f"{job.id} {job.state} {job.seconds:.1f} s", job.activity or job.error or _short(job.prompt, _VALUE))
+    return _short(_flat(" · ".join(parts)), _CALL)
 
 
 def result_line(result: str) -> str:

@@ -14,6 +14,7 @@ from prompt_toolkit.input import Input
 from prompt_toolkit.output import ColorDepth, Output
 
 from nanocode.errors import NanocodeError, UsageError
+from nanocode.events import RunEnded
 from nanocode.session import Session
 from nanocode.ui import editor, servers
 from nanocode.ui.choice import Choice
@@ -34,7 +35,7 @@ _TWICE_SECONDS = 1.0
 _BELL_SECONDS = 10.0
 _TICK_SECONDS = 0.25
 _SPINNER = "·✢✳✶✻✽✻✶✳✢"
-_QUEUE_ROWS = 3
+_QUEUE_ROWS, _JOB_ROWS = 3, 4
 _CLIPBOARD = 100_000
 
 
@@ -46,6 +47,7 @@ class Repl:
     ) -> None:
         self.session = session
         session.elicit = partial(servers.form, self)
+        session.on_news = self._hear_news
         self.pastes = Pastes()
         self._story, self._painter, self._history, self._output = story, painter, history, output
         self._choice = Choice()
@@ -161,7 +163,9 @@ class Repl:
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
         self._turn = asyncio.create_task(self._guarded(work))
         self._turn.add_done_callback(lambda turn: self._go_on())
-        self._tick()
+        # It may be going for a background job already.
+        if self._ticker is None:
+            self._tick()
 
     def _go_on(self) -> None:
         """After a turn or a command: what came while it ended, and after a good end what waits."""
@@ -175,6 +179,13 @@ class Repl:
                 self.session.inbox.steer(text)
         elif self._went_well:
             self._send_queue()
+            self._hear_news()
+
+    def _hear_news(self) -> None:
+        """Begin a turn on what background jobs have brought, as soon as nothing else runs."""
+        if self.session.board.news and not self.working and not self._app.is_done:
+            self._story.running = True
+            self._begin(self._run(self.session.catch_up()))
 
     async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
         try:
@@ -197,15 +208,15 @@ class Repl:
         if note:
             self.session.note(note)
 
-    async def _run(self, text: str) -> None:
+    async def _run(self, turn: Coroutine[Any, Any, RunEnded | None]) -> None:
         begun = time.monotonic()
         try:
-            ended = await self.session.submit(text)
+            ended = await turn
         finally:
             self._story.running = False
         if time.monotonic() - begun > _BELL_SECONDS:
             self._painter.raw("\a\x1b]9;nanocode: the turn has ended\a")
-        self._went_well = ended.stop_reason == "done"
+        self._went_well = ended is None or ended.stop_reason == "done"
 
     def _send_queue(self) -> None:
         """Begin a turn with what waits since an interrupt or a failure."""
@@ -232,7 +243,7 @@ class Repl:
         else:
             self._story.prompt(text)
             self._story.running = True
-            self._begin(self._run(text))
+            self._begin(self._run(self.session.submit(text)))
 
     def unfold(self, back: int) -> bool:
         return self._story.whole(back) is not None
@@ -307,7 +318,7 @@ class Repl:
 
     def _tick(self) -> None:
         """Keep the clock going while something runs; no timer else."""
-        if self.working:
+        if self.working or self.session.board.running:
             self._painter.soon()
             self._ticker = asyncio.get_running_loop().call_later(_TICK_SECONDS, self._tick)
         else:
@@ -321,6 +332,7 @@ class Repl:
             mark = _SPINNER[int(seconds / _TICK_SECONDS) % len(_SPINNER)]
             words = f"{self._story.doing} · {seconds:.0f} s · esc to interrupt"
             rows.append([(CYAN, f"{mark} "), (DIM, cut(words, columns - 3))])
+        rows += [[(DIM, cut(clean(each.line()), columns - 1))] for each in self.session.board.running[:_JOB_ROWS]]
         if self._others:
             rows.append([(DIM, cut("beside: a command is running", columns - 1))])
         if self._told:

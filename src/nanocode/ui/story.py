@@ -7,6 +7,7 @@ from nanocode.events import (
     CallStarted,
     Compacted,
     Event,
+    JobChanged,
     MessageAdded,
     Notice,
     QueueChanged,
@@ -25,7 +26,7 @@ from nanocode.ui.desk import Form
 from nanocode.ui.diffs import diff_rows
 from nanocode.ui.markdown import Colors, Markdown
 from nanocode.ui.markdown import whole as marked
-from nanocode.ui.plain import compacted
+from nanocode.ui.plain import compacted, job_line
 from nanocode.ui.rows import CYAN, DIM, RED, YELLOW, Row, clean, wrap
 from nanocode.ui.toolbar import spent_words
 
@@ -104,6 +105,9 @@ class Story:
             case Compacted():
                 self._close()
                 self.line(f"… {compacted(event)}", DIM)
+            case JobChanged() if event.ended and event.background:
+                self.flush()
+                self.line(f"… {job_line(event)}", DIM)
             case Notice(text):
                 self.flush()
                 self.line(f"… {text}", DIM)
