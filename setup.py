@@ -29,6 +29,8 @@ PACKAGE = "nanocode/_ext"
 DIRECTIVES = {"language_level": 3, "binding": True, "freethreading_compatible": True}
 FLAGS = ("CC", "CFLAGS", "CPPFLAGS", "LDFLAGS")
 GRAFTED = ("ext", "tests", "benchmarks")
+# Twins of what stands on openat and the like.
+POSIX_ONLY = {"ignore", "walk"}
 # What Cython may leave beside its sources.
 GENERATED = {"ext/*.c", "ext/*.html"}
 
@@ -74,6 +76,7 @@ def variant() -> str:
 
 def twins() -> list[Extension]:
     sources = [] if mode() == "off" else sorted(Path("ext").glob("*.pyx"))
+    sources = [path for path in sources if sys.platform != "win32" or path.stem not in POSIX_ONLY]
     headers = [str(path) for suffix in ("h", "pxd") for path in sorted(Path("ext").glob(f"*.{suffix}"))]
     # Python's own flags hold -fwrapv, which hides signed overflow from the sanitizer.
     extra = [*sanitizer(), "-fno-wrapv", "-fno-omit-frame-pointer", "-g"] if sanitizer() else []

@@ -86,13 +86,18 @@ def walk(
     Raises FileNotFoundError, NotADirectoryError or PermissionError when `root` itself cannot be listed, ValueError on
     a `kinds` that is none or a negative `limit`. Without recursion; O(entries) time beside the sort of each folder.
     """
+    checked(kinds, limit)
+    choice = _Choice(globs, KINDS[kinds], hidden, max_depth, sort)
+    tree = _Tree(os.fsencode(root), choice, None if no_ignore else os.fsencode(excludes or b""), stop)
+    return tree.newest(limit) if newest else tree.walk(limit)
+
+
+def checked(kinds: str, limit: int | None) -> None:
+    """Raise ValueError when `walk` takes no such arguments."""
     if kinds not in KINDS:
         raise ValueError(f"`kinds` is `{kinds}`; use one of {', '.join(f'`{kind}`' for kind in KINDS)}")
     if limit is not None and limit < 0:
         raise ValueError(f"`limit` is `{limit}`; give 0 or more, or None for no limit")
-    choice = _Choice(globs, KINDS[kinds], hidden, max_depth, sort)
-    tree = _Tree(os.fsencode(root), choice, None if no_ignore else os.fsencode(excludes or b""), stop)
-    return tree.newest(limit) if newest else tree.walk(limit)
 
 
 class _Choice:
