@@ -1,12 +1,13 @@
 """The one door to the hot paths: picks native or Python for all of them; knows nothing of what they compute.
 
 `NANOCODE_EXT` is `auto` (native where it is built), `off` (Python) or `require` (native, or an ImportError).
-`BACKEND` is "native" or "python", `REASON` says why it is "python", and is "" when it is "native".
-Names are found at first use, so that importing the door costs nothing; an exported name is never that of a
-module of this folder, which a later import of that module would silently put in its place.
+`BACKEND` is "native" or "python", `REASON` says why it is "python", and is "" when it is "native"; both look at every
+twin. Names are found at first use and load their own twin alone, so that start-up pays for nothing else. An exported
+name is never that of a module of this folder, which a later import of that module would silently put in its place.
 """
 
 import os
+from collections.abc import Iterable
 from functools import lru_cache
 from importlib import import_module
 from types import ModuleType
@@ -64,7 +65,7 @@ def __getattr__(name: str) -> Any:
         value = _reason()
     elif name in HOMES:
         stem, _, attribute = HOMES[name].partition(":")
-        room = "hot" if stem not in NATIVE or _reason() else "_ext"
+        room = _room(stem)
         value = getattr(import_module(f"nanocode.{room}.{stem}"), attribute)
     else:
         raise AttributeError(f"module `{__name__}` has no `{name}`")
@@ -76,18 +77,38 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *HOMES, "BACKEND", "REASON"})
 
 
-@lru_cache(maxsize=1)
-def _reason() -> str:
-    """Why the hot paths run in Python, or "" when all twins are native; raise ImportError where that is required."""
+def _mode() -> str:
     mode = os.environ.get("NANOCODE_EXT") or "auto"
     if mode not in MODES:
         raise ImportError(f"`NANOCODE_EXT` is `{mode}`; set it to `auto`, `off` or `require`")
-    if mode == "off":
-        return "NANOCODE_EXT=off"
-    reason = next(filter(None, map(_fault, NATIVE)), "")
-    if reason and mode == "require":
-        raise ImportError(f"`NANOCODE_EXT` is `require`, but {reason}; {REBUILD}")
-    return reason
+    return mode
+
+
+def _room(stem: str) -> str:
+    """Where a hot path comes from; only its own twin is loaded to see, the others need to be there."""
+    if stem not in NATIVE or _mode() == "off":
+        return "hot"
+    return "hot" if _first_fault((*_absent(), stem)) else "_ext"
+
+
+@lru_cache(maxsize=1)
+def _reason() -> str:
+    """Why the hot paths run in Python, or "" when all twins are there, load, and are of this build."""
+    return "NANOCODE_EXT=off" if _mode() == "off" else _first_fault(NATIVE)
+
+
+def _first_fault(stems: Iterable[str]) -> str:
+    """What is wrong with the first twin that is not as it should be, or ""; an ImportError where twins are required."""
+    fault = next(filter(None, map(_fault, stems)), "")
+    if fault and _mode() == "require":
+        raise ImportError(f"`NANOCODE_EXT` is `require`, but {fault}; {REBUILD}")
+    return fault
+
+
+@lru_cache(maxsize=1)
+def _absent() -> tuple[str, ...]:
+    there = {name.partition(".")[0] for name in os.listdir(os.path.join(_package(), "_ext"))}
+    return tuple(stem for stem in NATIVE if stem not in there)
 
 
 def _fault(stem: str) -> str:
@@ -108,9 +129,12 @@ def _disagreement(twin: ModuleType, abi: int) -> str:
 
 def _left_by_the_build() -> str:
     """What `setup.py` wrote when it could not build the twins, or ""."""
-    room = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     try:
-        with open(os.path.join(room, "_ext", "reason.txt"), encoding="utf-8") as file:
+        with open(os.path.join(_package(), "_ext", "reason.txt"), encoding="utf-8") as file:
             return file.read().strip()
     except OSError:
         return ""
+
+
+def _package() -> str:
+    return os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
