@@ -15,7 +15,8 @@ class Command(NamedTuple):
     """One command. `run(desk, argument)` gives the text to show, "" for none; a NanocodeError is shown with its hint.
 
     `while_working` marks one that may run while a turn is under way; the others wait for its end. `options` lists
-    what its argument may be, for completion: called at each key, so it must not wait for anything.
+    what its argument may be, for completion: called at each key, so it must not wait for anything. `settles` marks one
+    on which the next turn depends: what is said after it waits for its end.
     """
 
     names: tuple[str, ...]
@@ -24,6 +25,7 @@ class Command(NamedTuple):
     run: Callable[[Desk, str], Awaitable[str]]
     while_working: bool = False
     options: Callable[[Session], Iterable[Option]] | None = None
+    settles: bool = False
 
 
 class Family(NamedTuple):
@@ -84,6 +86,7 @@ COMMANDS = (
         models.model,
         True,
         models.options,
+        True,
     ),
     Command(("/steer",), "message", "say something before the next model call", queue.steer, True),
     Command(

@@ -56,8 +56,8 @@ class Repl:
         )
         self._turn: asyncio.Task[None] | None = None
         self._others: set[asyncio.Task[None]] = set()
-        # Prompts that came when no turn could take them and none could begin.
-        self._next: list[str] = []
+        # What came when no turn could take it and none could begin.
+        self._next: list[tuple[str, Callable[[], None]]] = []
         self._went_well = True
         self._told = ""
         self._pressed = -_TWICE_SECONDS
@@ -121,13 +121,13 @@ class Repl:
         if text:
             self._history.append_string(text)
             self.take(text)
-        elif not (self.working and self._story.running):
+        elif not self._steers:
             self._send_queue()
 
     def take(self, line: str) -> None:
-        """Do what a line asks for."""
+        """Do what a line asks for, or do it later where it depends on what has not ended."""
         if line.startswith("!") and line.strip("! "):
-            self._start(self._shell(line), line)
+            self._alone(partial(self._shell, line), line)
             return
         try:
             command = find(self.session, line)
@@ -141,24 +141,26 @@ class Repl:
             self._command(*command, line)
 
     def _command(self, command: Command, argument: str, line: str) -> None:
-        if not command.while_working:
-            self._start(self._answer(command, argument), line)
+        if not command.while_working or (command.settles and not self._steers):
+            self._alone(partial(self._answer, command, argument), line)
             return
         self._story.line(f"❯ {line}", DIM)
         task = asyncio.create_task(self._guarded(self._answer(command, argument)))
         self._others.add(task)
         task.add_done_callback(self._others.discard)
 
-    def _start(self, work: Coroutine[Any, Any, None], line: str) -> None:
-        """Begin what nothing else may run beside; while something does, `line` goes back into the prompt."""
-        if self.working:
-            work.close()
+    def _alone(self, work: Callable[[], Coroutine[Any, Any, None]], line: str) -> None:
+        """Begin what nothing else may run beside; while a turn does, `line` goes back into the prompt."""
+        if self._ends:
+            self._next.append((line, partial(self._alone, work, line)))
+            return
+        if self._steers:
             self._story.failure(f"`{cut(clean(line), 40)}` has to wait for the end of the turn", "Esc interrupts it")
             if not self.buffer.text:
                 self.buffer.insert_text(line)
             return
         self._story.line(f"❯ {line}", DIM)
-        self._begin(work)
+        self._begin(work())
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
         self._turn = asyncio.create_task(self._guarded(work))
@@ -172,11 +174,9 @@ class Repl:
         if self._app.is_done:
             return
         if self._next:
-            first, *rest = self._next
-            self._next = []
-            self.send(first)
-            for text in rest:
-                self.session.inbox.steer(text)
+            waiting, self._next = self._next, []
+            for _, act in waiting:
+                act()
         elif self._went_well:
             self._send_queue()
             self._hear_news()
@@ -232,14 +232,24 @@ class Repl:
     def working(self) -> bool:
         return self._turn is not None and not self._turn.done()
 
+    @property
+    def _steers(self) -> bool:
+        """Whether a turn runs that still takes steering."""
+        return self.working and self._story.running
+
+    @property
+    def _ends(self) -> bool:
+        """Whether a command runs, a turn has all but ended, or others wait already."""
+        return bool(self._next) or (self.working and not self._story.running)
+
     def show(self, text: str, form: Form = "plain") -> None:
         self._story.show(text, form)
 
     def send(self, text: str) -> None:
-        if self.working and self._story.running:
+        if self._ends:
+            self._next.append((text, partial(self.send, text)))
+        elif self._steers:
             self.session.inbox.steer(text)
-        elif self.working or self._next:
-            self._next.append(text)
         else:
             self._story.prompt(text)
             self._story.running = True
@@ -341,6 +351,10 @@ class Repl:
 
     def _queued(self, columns: int) -> list[Row]:
         inbox = self.session.inbox
-        words = [f"↳ {text}" for text in inbox.steering] + [f"↳ then: {text}" for text in inbox.followups]
+        words = (
+            [f"↳ {line}" for line, _ in self._next]
+            + [f"↳ {text}" for text in inbox.steering]
+            + [f"↳ then: {text}" for text in inbox.followups]
+        )
         shown = words[:_QUEUE_ROWS] + ([f"↳ +{len(words) - _QUEUE_ROWS} more"] if len(words) > _QUEUE_ROWS else [])
         return [[(DIM, cut(clean(" ".join(line.split())), columns))] for line in shown]

@@ -5,6 +5,7 @@ from typing import TextIO, cast
 
 from prompt_toolkit.input import create_input
 
+from nanocode.events import Event, RunStarted
 from nanocode.provider.auth import NoKey
 from nanocode.session import Session
 from nanocode.settings import Settings
@@ -29,7 +30,15 @@ async def talk(settings: Settings, stdin: TextIO, stdout: TextIO, *, color: bool
         thinking=settings.show_thinking,
         tools=not settings.quiet_tools,
     )
-    session = Session(settings, story)
+    loading: list[asyncio.Task[None]] = []
+
+    def emit(event: Event) -> None:
+        if isinstance(event, RunStarted) and not loading:
+            # While the first answer is on its way nobody waits for anything else.
+            loading.append(asyncio.create_task(highlighter.load()))
+        story(event)
+
+    session = Session(settings, emit)
     try:
         await session.__aenter__()
     except NoKey:
@@ -42,9 +51,8 @@ async def talk(settings: Settings, stdin: TextIO, stdout: TextIO, *, color: bool
         history = Past(settings.directory / "history")
         repl = Repl(session, story, painter, history, create_input(stdin), screen)
         screen.gone = repl.hung_up
-        loading = asyncio.create_task(highlighter.load())
         code = await repl.run()
-        await loading
+        await asyncio.gather(*loading)
         if session.agent.history.messages and not screen.lost:
             _print(stdout, [[(DIM, f"nanocode --resume {session.id} goes on with this session")]], color)
         return code
