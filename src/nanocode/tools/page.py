@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 _HTML_CHARACTERS = 1_000_000
 _UNREAD = ("script", "style", "noscript", "template", "svg", "iframe", "object", "canvas")
 _FURNITURE = ("nav", "header", "footer", "aside", "form")
+_ROLES = '[role="navigation"], [role="search"], [role="banner"], [role="contentinfo"], [role="complementary"]'
+# A shorter `main` is a shell that a script fills, or a search box.
+_MAIN_CHARACTERS = 200
 _BLANK_LINES = re.compile(r"\n[ \t]*\n(?:[ \t]*\n)+")
 
 
@@ -31,9 +34,9 @@ def markdown(html: str, url: str) -> tuple[str, str]:
     _flatten(soup)
     converter = MarkdownConverter(heading_style=ATX, bullets="-", code_language_callback=_language)
     try:
-        text = converter.convert_soup(soup.body or soup)
+        text = converter.convert_soup(_main(soup))
     except RecursionError:
-        text = soup.get_text("\n")
+        text = _main(soup).get_text("\n")
     return title, _tidy(text)
 
 
@@ -90,9 +93,15 @@ def _mostly_utf8(body: bytes) -> bool:
 def _soup(html: str, unread: tuple[str, ...]) -> "BeautifulSoup":
     # Costs a tenth of a second, and only those who fetch need it.
     from bs4 import BeautifulSoup
+    from bs4.element import PreformattedString
 
     soup = BeautifulSoup(_without_scripts(html)[:_HTML_CHARACTERS], "html.parser")
     main = soup.find("main") or soup.find("article")
+    for note in soup.find_all(string=lambda text: isinstance(text, PreformattedString)):
+        note.extract()
+    if unread is not _UNREAD:
+        for tag in soup.select(_ROLES):
+            tag.decompose()
     for tag in soup.find_all(unread):
         # Pages put the headline of an article into a header of its own.
         if tag.name == "header" and tag.find("h1") and tag.find_parent(["main", "article"]):
@@ -131,6 +140,14 @@ def _title(soup: "BeautifulSoup") -> str:
     return " ".join(title.extract().get_text().split()) if title else ""
 
 
+def _main(soup: "BeautifulSoup") -> "Tag":
+    """The part of the page that says itself that it is the content."""
+    found = soup.select('main, [role="main"]')
+    if len(found) == 1 and len(found[0].get_text(strip=True)) >= _MAIN_CHARACTERS:
+        return found[0]
+    return soup.body if soup.body is not None else soup
+
+
 def _absolute(soup: "BeautifulSoup", url: str) -> None:
     base = soup.find("base", href=True)
     url = urljoin(url, str(base["href"])) if base else url
@@ -141,7 +158,8 @@ def _absolute(soup: "BeautifulSoup", url: str) -> None:
                 tag.unwrap() if name == "a" else tag.decompose()
             elif target.startswith("#"):
                 # Links within the page, such as the ¶ beside a heading, lead a reader nowhere.
-                tag.unwrap() if tag.get_text(strip=True) not in ("¶", "#", "") else tag.decompose()
+                words = tag.get_text(strip=True)
+                tag.decompose() if words in ("¶", "#", "") or words.lower().startswith("skip to") else tag.unwrap()
             elif target:
                 try:
                     tag[attribute] = urljoin(url, target)
@@ -165,6 +183,9 @@ def _flatten(soup: "BeautifulSoup") -> None:
     for table in layout:
         for part in (table, *parts.get(id(table), ())):
             part.name = "div"
+    for cell in soup.find_all(["td", "th"]):
+        for text in cell.find_all(string=lambda text: text is not None and "|" in text):
+            text.replace_with(text.replace("|", "\\|"))
 
 
 def _inside(tag: "Tag", table: "Tag") -> bool:
