@@ -248,6 +248,7 @@ def test_tools_show_folded_and_unfold(nanocode: Program) -> None:
     script = [
         peer.reply(peer.call("bash", {"command": "seq 1 30"})),
         peer.reply(peer.call("edit", {"path": "a.py", "edits": [{"oldText": "two", "newText": "TWO"}]})),
+        peer.reply(peer.call("write", {"path": "b.py", "content": "new\nfile\n"})),
         peer.reply(peer.call("read", {"path": "missing.txt"})),
         peer.reply(peer.text("done")),
     ]
@@ -260,9 +261,10 @@ def test_tools_show_folded_and_unfold(nanocode: Program) -> None:
         assert (
             "⏺ edit(path=a.py)\n⎿ edited `a.py` (1 replacement)\n  1   one\n  2 - two\n  2 + TWO\n  3   three" in screen
         )
+        assert "⏺ write(path=b.py)\n⎿ wrote new file `b.py` (2 lines, 9B)\n  1 + new\n  2 + file\n" in screen
         assert "⎿ No such file or directory" in screen
-        assert re.search(r"\d\.\d s · \d+ in · 80 out", screen)
-        it.say("/last 3")
+        assert re.search(r"\d\.\d s · \d+ in · 100 out", screen)
+        it.say("/last 4")
         it.wait_for("29\n30")
         it.keys("C-o")
         it.wait(lambda screen: screen.count("No such file or directory") == 2)
@@ -281,6 +283,7 @@ def test_shell_lines_run_at_once_and_the_model_hears_of_one_kind(nanocode: Progr
         it.wait_for("⏺ seen")
         sent = str(server.requests[0].messages)
         assert "to42ld" in sent and "un42told" not in sent
+        assert "The user ran" in sent and "The user ran" not in it.everything()
 
 
 def test_files_named_in_the_prompt_go_with_it(nanocode: Program) -> None:

@@ -1,13 +1,18 @@
 """The write tool: a whole file at once; knows nothing of what was in it before."""
 
 import asyncio
+from contextlib import suppress
+from pathlib import Path
 from typing import Annotated
 
-from nanocode import atomic
+from nanocode import atomic, hot
 from nanocode.errors import ToolError
+from nanocode.hot.splices import Splice
 from nanocode.jsontext import mend
 from nanocode.tool import Context, Result, tool
 from nanocode.tools.output import plural, size
+
+_SHOWN_BYTES = 256 << 10
 
 
 @tool(aliases={"file_path": "path", "filePath": "path", "file": "path", "text": "content"})
@@ -24,12 +29,29 @@ def _write(context: Context, name: str, content: str) -> Result:
     path = context.path(name)
     if path.is_dir() or name.endswith("/"):
         raise ToolError(f"`{name}` is a folder; name a file in it")
-    existed = path.exists()
+    before = _before(path)
     data = mend(content).encode()
     with context.changing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         atomic.replace(path, data)
     context.stamps.note(path)
     lines = len(data.splitlines())
-    verb = "overwrote" if existed else "wrote new file"
-    return Result(f"{verb} `{name}` ({plural(lines, 'line')}, {size(len(data))})")
+    verb = "wrote new file" if before is None else "overwrote"
+    words = f"{verb} `{name}` ({plural(lines, 'line')}, {size(len(data))})"
+    return Result(words, details=_diff(before or b"", data, name))
+
+
+def _before(path: Path) -> bytes | None:
+    """The start of what was there, None when nothing was."""
+    if not path.is_file():
+        return b"" if path.exists() else None
+    with suppress(OSError), open(path, "rb") as file:
+        return file.read(_SHOWN_BYTES + 1)
+    return b""
+
+
+def _diff(before: bytes, after: bytes, name: str) -> str:
+    """The change as a display shows it; "" for binary and for large files."""
+    if max(len(before), len(after)) > _SHOWN_BYTES or b"\0" in before + after:
+        return ""
+    return hot.diff_edits(before, [Splice(0, len(before), after, "exact")], name)

@@ -206,6 +206,7 @@ class Repl:
         finally:
             self._story.doing = ""
         if note:
+            self._story.own = True
             self.session.note(note)
 
     async def _run(self, turn: Coroutine[Any, Any, RunEnded | None]) -> None:

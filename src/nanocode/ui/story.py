@@ -65,7 +65,8 @@ class Story:
         self.running = False
         self._queue: tuple[str, ...] = ()
         self._taken: list[str] = []
-        self._own = False
+        # Whether the user's next message is on the screen already.
+        self.own = False
 
     def __call__(self, event: Event) -> None:
         match event:
@@ -92,7 +93,7 @@ class Story:
     def _rare(self, event: Event) -> None:
         match event:
             case RunStarted():
-                self.doing, self.since, self._own = "waiting for the model", time.monotonic(), True
+                self.doing, self.since, self.own = "waiting for the model", time.monotonic(), True
             case QueueChanged(steering, followups):
                 waiting = (*steering, *followups)
                 self._taken = [text for text in self._queue if text not in waiting]
@@ -118,9 +119,9 @@ class Story:
         if isinstance(message, User):
             self._close()
             # The prompt of a turn of one's own is on the screen already; steering shows when the model gets it.
-            if not self._own:
+            if not self.own:
                 self.prompt(self._taken.pop(0) if self._taken else message.text)
-            self._own = False
+            self.own = False
             self.doing = "waiting for the model"
         elif isinstance(message, Assistant):
             self._close()

@@ -1,6 +1,7 @@
 """The line below the prompt, and how tokens, money and time are written; knows no keys."""
 
 from collections.abc import Callable
+from weakref import WeakKeyDictionary
 
 from nanocode.messages import Usage
 from nanocode.session import Session
@@ -35,9 +36,23 @@ def _model(session: Session) -> str:
 def _context(session: Session) -> str:
     agent = session.agent
     window = agent.window.budget(agent.model).window
+    state = (agent.history.messages, agent.system, window)
+    known, words = _read.get(session, ((), ""))
+    # Asked for at every frame; comparing by identity costs nothing, counting a long history does.
+    if len(known) != len(state) or any(old is not new for old, new in zip(known, state, strict=True)):
+        words = _share(session, window)
+        _read[session] = state, words
+    return words
+
+
+def _share(session: Session, window: int) -> str:
+    agent = session.agent
     if not agent.history.messages:
         return count(window)
-    return f"{100 * agent.window.read(agent.request).tokens / window:.0f}% of {count(window)}"
+    reading = agent.window.read(agent.request)
+    # The server's own count stands as it is, an estimate shows as one.
+    about = "" if reading.counted else "~"
+    return f"{about}{100 * reading.tokens / window:.0f}% of {count(window)}"
 
 
 def _spent(session: Session) -> str:
@@ -51,8 +66,16 @@ def _queue(session: Session) -> str:
     return f"{waiting} queued" if waiting else ""
 
 
+def _jobs(session: Session) -> str:
+    running = sum(job.outcome is None for job in session.board.jobs.values())
+    return f"{running} job{'s' if running > 1 else ''}" if running else ""
+
+
+# The state that a share of the window was read from, and its words.
+_read: "WeakKeyDictionary[Session, tuple[tuple[object, ...], str]]" = WeakKeyDictionary()
+
 # What the toolbar says, in order; a slot that gives "" is left out.
-SLOTS: tuple[Callable[[Session], str], ...] = (_model, _context, _spent, _queue)
+SLOTS: tuple[Callable[[Session], str], ...] = (_model, _context, _spent, _queue, _jobs)
 
 
 def toolbar(session: Session, columns: int) -> str:
