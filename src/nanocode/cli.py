@@ -12,7 +12,7 @@ from typing import Any
 
 from nanocode import __version__
 from nanocode.errors import NanocodeError, UsageError
-from nanocode.settings import FLAGS, Settings, resolve
+from nanocode.settings import BATCH_FLAGS, FLAGS, Flag, Settings, resolve
 
 # What `RunEnded.stop_reason` means to the shell.
 EXIT_CODES = {"done": 0, "failed": 1, "limit": 3, "transient": 75, "interrupted": 130}
@@ -29,6 +29,7 @@ nanocode "what does this repo do?"         answer once, text on stdout
 git diff | nanocode "review this"          piped text joins the prompt
 nanocode --mode json "fix the tests"       one event a line, for programs
 nanocode tool grep '{"pattern": "TODO"}'   run one tool, without a model
+nanocode batch tasks.jsonl --workers 8     many tasks, each once; `nanocode batch --help`
 nanocode doctor                            look for what is missing, and say how to mend it
 nanocode --demo "what files are here?"     try it offline, without a key"""
 
@@ -55,7 +56,7 @@ def _main(words: list[str]) -> int:
         return _configure(words[1:])
     flags, prompt = parse(words)
     if flags["help"]:
-        sys.stdout.write(help_text())
+        sys.stdout.write(help_text(BATCH_FLAGS if prompt[:1] == ["batch"] else ()))
         return 0
     if flags["version"]:
         sys.stdout.write(version_text())
@@ -67,6 +68,10 @@ def _main(words: list[str]) -> int:
         sys.stderr.writelines(f"nanocode: {warning}\n" for warning in warnings)
     if prompt[:1] == ["tool"]:
         return _tool(settings, prompt[1:])
+    if prompt[:1] == ["batch"]:
+        return _batch(settings, prompt[1:], flags)
+    if foreign := [flag.names[0] for flag in BATCH_FLAGS if flags[flag.field]]:
+        raise UsageError(f"`{foreign[0]}` belongs to `nanocode batch`", "`nanocode batch --help` lists its flags")
     text = _prompt(prompt)
     if text or flags["one_shot"] or flags["mode"] == "json" or not sys.stdin.isatty():
         if not text:
@@ -89,7 +94,7 @@ def parse(words: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
     from argparse import ArgumentError, ArgumentParser
 
     parser = ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
-    for flag in FLAGS:
+    for flag in (*FLAGS, *BATCH_FLAGS):
         kind: dict[str, Any] = {"action": "store_true"} if not flag.metavar else {"choices": flag.choices or None}
         if flag.repeat:
             kind = {"action": "append"}
@@ -116,16 +121,21 @@ def _bad_flag(words: str) -> None:
     raise UsageError(words, "`nanocode --help` lists the flags")
 
 
-def help_text() -> str:
-    rows = [(f"{', '.join(flag.names)} {flag.metavar}".rstrip(), flag.meaning) for flag in FLAGS]
-    width = max(len(names) for names, _ in rows)
-    flags = "\n".join(f"  {names:{width}}  {meaning}" for names, meaning in rows)
+def help_text(more: Sequence[Flag] = ()) -> str:
+    """The help; `more` are the flags of a command, which come first."""
     examples = "\n".join(f"  {line}" for line in EXAMPLES.splitlines())
+    own = f"flags of batch:\n{_flag_rows(more)}\n\n" if more else ""
     return (
         "nanocode: a coding agent in the terminal, for any OpenAI-compatible endpoint\n\n"
-        f"usage: nanocode [flags] [prompt]\n\n{examples}\n\nflags:\n{flags}\n\n"
+        f"usage: nanocode [flags] [prompt]\n\n{examples}\n\n{own}flags:\n{_flag_rows(FLAGS)}\n\n"
         "A real model needs OPENCODE_API_KEY, or OPENAI_BASE_URL and OPENAI_API_KEY; the README lists all variables.\n"
     )
+
+
+def _flag_rows(flags: Sequence[Flag]) -> str:
+    rows = [(f"{', '.join(flag.names)} {flag.metavar}".rstrip(), flag.meaning) for flag in flags]
+    width = max(len(names) for names, _ in rows)
+    return "\n".join(f"  {names:{width}}  {meaning}" for names, meaning in rows)
 
 
 def version_text() -> str:
@@ -276,6 +286,19 @@ def _configure(words: list[str]) -> int:
 
 def _say(words: str) -> None:
     sys.stderr.write(f"nanocode: {words}\n")
+
+
+def _batch(settings: Settings, words: list[str], flags: Mapping[str, Any]) -> int:
+    import signal
+
+    from nanocode.ui.batch import Run
+    from nanocode.ui.sink import Output
+
+    out, err = Output(sys.stdout), Output(sys.stderr, color=_color(settings, sys.stderr.isatty()))
+    run = Run(settings, words, flags, out, err, live=sys.stderr.isatty())
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda number, frame: run.stop(number))
+    return run.run()
 
 
 def _tool(settings: Settings, words: list[str]) -> int:

@@ -67,6 +67,22 @@ FLAGS = (
 )
 
 
+BATCH_FLAGS = (
+    Flag(("--prompt",), "prompt", "TEMPLATE", "the prompt of each task, instead of a file of tasks; with --each"),
+    Flag(("--each",), "each", "GLOB", "one task for each file: `{path}`, `{name}`, `{stem}`, `{dir}` in the template"),
+    Flag(("--out",), "out", "DIR", "where results are kept; by default beside the tasks, as `NAME.out`"),
+    Flag(("--workers",), "workers", "N", "children at once (default: two for each core)"),
+    Flag(("--timeout",), "timeout", "SECONDS", "longest time of a task; a task's own `timeout` comes first"),
+    Flag(("--tries",), "tries_each", "N", "tries of a task whose server or process fails (default 3)"),
+    Flag(("--retry-failed",), "retry_failed", "", "run the tasks again that failed, not only what is missing"),
+    Flag(("--worktree",), "worktree", "", "each task in a git worktree of its own; its changes are kept as a patch"),
+    Flag(("--shard",), "shard", "I/N", "only part I of N; `N` alone inside a Slurm array or Kubernetes indexed Job"),
+    Flag(("--scheduler",), "scheduler", "ADDRESS", "run on the Dask cluster there, such as tcp://host:8786"),
+    Flag(("--shared",), "shared", "", "with --scheduler: its workers see the results' folder, and keep events there"),
+    Flag(("--resources",), "resources", "NAME=N", "with --scheduler: what a task takes of a worker's resources"),
+)
+
+
 class Variable(NamedTuple):
     """One row of the variable table; `field` empty means another room reads it from `Settings.environ`."""
 

@@ -29,6 +29,7 @@ LAZY = {
     "cli": "start-up: `--help` and `--version` need neither asyncio nor httpx",
     "hot/splices": "start-up: `difflib` serves diffs of replaced runs only",
     "nearest": "start-up: `difflib` serves errors only",
+    "jobs/cluster": "`distributed` is an extra, and only a batch on a cluster needs it",
     "session": "start-up: the demo model is loaded by those who ask for it",
     "context/frontmatter": "start-up: `yaml` serves those who keep skills or prompts",
     "context/pictures": "Pillow is an extra, and only large images need it",

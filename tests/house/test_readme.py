@@ -1,20 +1,21 @@
 """The README's tables are the code's tables; `python tests/house/test_readme.py` writes them into it."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from nanocode.settings import FLAGS, VARIABLES
+from nanocode.settings import BATCH_FLAGS, FLAGS, VARIABLES, Flag
 from nanocode.tools import ALL
 from nanocode.ui.commands import COMMANDS, FAMILIES
 
 README = Path(__file__).parents[2] / "README.md"
 
 
-def flags() -> Iterator[str]:
-    for flag in FLAGS:
+def flags(table: Sequence[Flag] = FLAGS) -> Iterator[str]:
+    for flag in table:
         names = ", ".join(f"`{name}`" for name in flag.names)
         metavar = f" {flag.metavar}".replace("|", "\\|") if flag.metavar else ""
         yield f"| {names}{metavar} | {flag.meaning} |"
@@ -43,6 +44,7 @@ def commands() -> Iterator[str]:
 
 TABLES = {
     "| flag | meaning |": flags,
+    "| flag of batch | meaning |": partial(flags, BATCH_FLAGS),
     "| variable | setting | default | meaning |": variables,
     "| tool | what it does |": tools,
     "| command | meaning |": commands,

@@ -13,7 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
 from typing import BinaryIO
@@ -39,13 +39,17 @@ _DRAIN_SECONDS = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What a child is asked; `flags` are nanocode's own, `environ` None takes the environment of this process."""
+    """What a child is asked; `flags` are nanocode's own, `environ` None takes the environment of this process.
+
+    `extra` goes over either.
+    """
 
     prompt: str
     cwd: Path
     flags: tuple[str, ...] = ()
     environ: Mapping[str, str] | None = None
     seconds: float | None = None
+    extra: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,9 +145,11 @@ class Child:
             prompt.write(order.prompt.encode("utf-8", "replace"))
             prompt.seek(0)
             words = [sys.executable, "-P", "-c", _BOOT, str(theirs.fileno()), "--print", "--mode", "json", *order.flags]
+            # `env` becomes the program that it is given: same process, and the parent's own environment stays unread.
+            words = ["env", *(f"{name}={value}" for name, value in order.extra.items()), *words]
             try:
                 process = subprocess.Popen(
-                    words,
+                    words if order.extra else words[1:],
                     stdin=prompt,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.PIPE,
