@@ -40,7 +40,7 @@ class Cluster:
             retries=max(plan.tries - 1, 0),
             resources=self._resources or None,
         )
-        completed = as_completed(futures)
+        completed = as_completed(futures, loop=self._client.loop)
         try:
             while completed.count():
                 for future in completed.next_batch(block=False):
