@@ -54,6 +54,7 @@ def test_without_a_configured_server_nothing_of_mcp_is_loaded(tmp_path: Path) ->
 def test_a_server_whose_tools_are_known_costs_no_library(tmp_path: Path) -> None:
     (tmp_path / "nano").mkdir()
     (tmp_path / "nano" / "mcp.json").write_text('{"mcpServers": {"a": {"command": "x", "selectedTools": "*"}}}')
-    save(place(tmp_path / "nano" / "cache" / "mcp", Server("a", "stdio", command="x", selected=("*",))), Inventory(()))
+    server = Server("a", "stdio", command="x", selected=("*",), shown="x")
+    save(place(tmp_path / "nano" / "cache" / "mcp", server), Inventory(()))
     loaded = modules(tmp_path, "--demo", "--print", "what files are here?")
     assert "nanocode.mcp.host" in loaded and not loaded & HEAVY

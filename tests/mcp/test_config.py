@@ -31,8 +31,8 @@ def test_both_shapes_are_read_with_comments_and_trailing_commas(tmp_path: Path) 
     config = loaded(tmp_path, claude, code)
     assert not config.warnings
     assert config.servers == {
-        "a": Server("a", "stdio", command="one", args=("-x", "3")),
-        "b": Server("b", "http", url="https://b.example/mcp"),
+        "a": Server("a", "stdio", command="one", args=("-x", "3"), shown="one -x 3"),
+        "b": Server("b", "http", url="https://b.example/mcp", shown="https://b.example/mcp"),
     }
 
 
@@ -58,7 +58,7 @@ def test_variables_expand_in_env_headers_args_and_url(tmp_path: Path) -> None:
     assert server.url == "https://x.example/mcp?k=t0k"
     assert server.headers == {"X-Key": "t0k", "X-Two": "t0k", "Authorization": "Bearer t0k"}
     assert (server.env, server.args) == ({"A": "t0k"}, (f"{tmp_path}/a",))
-    assert "t0k" not in repr(server)
+    assert "t0k" not in repr(server) and "${TOKEN}" in server.shown
 
 
 def test_a_missing_variable_drops_the_entry_and_says_so(tmp_path: Path) -> None:

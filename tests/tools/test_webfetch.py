@@ -107,10 +107,9 @@ def asking(port: int) -> list[Reply]:
     return [reply(call("webfetch", {"url": f"http://localhost:{port}/"})), reply(text("done"))]
 
 
-@pytest.mark.parametrize("said", ["look at http://localhost:{port}/", "it is on localhost."])
-def test_a_model_reaches_private_addresses_that_the_user_named(nanocode: Program, said: str) -> None:
+def test_a_model_reaches_private_addresses_that_the_user_named(nanocode: Program) -> None:
     with Peer([page("<p>private words")]) as web, Peer(asking(web.port)) as peer:
-        nanocode.at(peer.url).run("--print", said.format(port=web.port))
+        nanocode.at(peer.url).run("--print", f"look at http://localhost:{web.port}/, it is there")
     assert "private words" in peer.requests[1].messages[-1]["content"]
 
 
@@ -206,9 +205,8 @@ def test_nested_tables_are_read_in_order() -> None:
     assert body == "left\n\n| k | v |\n| --- | --- |\n| a | 1 |\n\nright"
 
 
-@pytest.mark.parametrize("format", ["markdown", "text"])
-def test_twenty_thousand_nested_tags(format: str) -> None:
-    assert got(page("<div>" * 20_000 + "deep" + "</div>" * 20_000), format=format) == "deep"
+def test_twenty_thousand_nested_tags() -> None:
+    assert got(page("<div>" * 20_000 + "deep" + "</div>" * 20_000)) == "deep"
 
 
 KINDS = [

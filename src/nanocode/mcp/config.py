@@ -32,7 +32,8 @@ _VARIABLE = re.compile(r"\$env:([A-Za-z_]\w*)|\$\{(?:env:)?([A-Za-z_][\w.:-]*?)(
 class Server:
     """One entry. `transport` is stdio, http, sse, or "" for HTTP that may turn out to be the older SSE.
 
-    `allowed` None means all tools. Times in seconds, 0: the session's default. Values may be secret: no repr.
+    `allowed` None means all tools. Times in seconds, 0: the session's default. Values may be secret: no repr; `shown`
+    is what the file says it runs, its variables unexpanded.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Server:
     protocol: str = ""
     call_seconds: float = 0.0
     start_seconds: float = 0.0
+    shown: str = ""
 
     def offers(self, tool: str) -> bool:
         """Whether the configuration lets this tool of the server be used."""
@@ -146,8 +148,11 @@ def outline(content: bytes) -> str:
 def _target(entry: Any) -> str:
     if not isinstance(entry, dict):
         return "taken away" if entry is None else "not an object"
-    command = " ".join(map(str, (entry.get("command", ""), *(entry.get("args") or ()))))
-    return command.strip() or str(entry.get("url", "changed keys"))
+    if not entry.get("command"):
+        return str(entry.get("url", "changed keys"))
+    # A file that nobody checked yet: `args` may be anything.
+    args = entry.get("args")
+    return " ".join(map(str, (entry["command"], *(args if isinstance(args, list) else ()))))
 
 
 def _lenient(text: str) -> Any:
@@ -217,6 +222,7 @@ def server(name: str, entry: Mapping[str, Any], environ: Mapping[str, str]) -> S
         protocol=_text(entry, "protocolVersion"),
         call_seconds=_seconds(entry, "timeoutMs") or _seconds(entry, "timeout"),
         start_seconds=_seconds(entry, "startTimeoutMs"),
+        shown=_target(entry),
         **words,
     )
 

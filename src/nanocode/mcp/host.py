@@ -112,8 +112,7 @@ class Host:
         lines = []
         for name, link in self.links.items():
             count = "tools unknown" if link.inventory is None else f"{len(list(_tools(link)))} tools"
-            where = link.server.url.partition("?")[0] or " ".join([link.server.command, *link.server.args])
-            lines.append(f"{name}: {link.state}, {count}; {where}")
+            lines.append(f"{name}: {link.state}, {count}; {link.server.shown}")
             lines += [f"  {each}" for each in link.failure.splitlines()]
         return "\n".join([*lines, *(f"{name}: disabled" for name in self.config.disabled)])
 
