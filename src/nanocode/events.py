@@ -7,14 +7,15 @@ stream grows linearly; only `RunEnded` holds the run's messages once more.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Any, ClassVar
 
 from nanocode.jsontext import dumps, loads
 from nanocode.messages import Message, Usage, from_json, to_json
+from nanocode.value import value
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SessionOpened:
     """The header line of a machine-read stream; not part of a run."""
 
@@ -25,7 +26,7 @@ class SessionOpened:
     model: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class RunStarted:
     """A prompt was taken up."""
 
@@ -33,7 +34,7 @@ class RunStarted:
     model: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class MessageAdded:
     """A message is now in the history."""
 
@@ -41,7 +42,7 @@ class MessageAdded:
     message: Message
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class TextDelta:
     """The next piece of the answer."""
 
@@ -49,7 +50,7 @@ class TextDelta:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ReasoningDelta:
     """The next piece of what the model thinks."""
 
@@ -57,7 +58,7 @@ class ReasoningDelta:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class CallStarted:
     """The model began to write a call; its arguments are still arriving."""
 
@@ -65,7 +66,7 @@ class CallStarted:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ToolStarted:
     """`args` is the object the model sent, or its raw text where that was not a JSON object."""
 
@@ -75,7 +76,7 @@ class ToolStarted:
     args: Mapping[str, Any] | str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ToolOutput:
     """Output of a running tool as it comes; a fast one is thinned out."""
 
@@ -84,7 +85,7 @@ class ToolOutput:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ToolEnded:
     """`result` is what the model reads; `is_error` marks words about a failure; `details` a display may use: a diff."""
 
@@ -97,7 +98,7 @@ class ToolEnded:
     details: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class UsageReported:
     """One request's tokens; `cost` in dollars, None where the price is unknown."""
 
@@ -106,7 +107,7 @@ class UsageReported:
     cost: float | None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Retrying:
     """Try `attempt` failed for `reason`; the next follows in `delay` seconds, and deltas since are void."""
 
@@ -116,7 +117,7 @@ class Retrying:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Compacted:
     """The conversation goes on from `messages` instead of what it was: a summary and its last messages, as they are.
 
@@ -130,7 +131,7 @@ class Compacted:
     messages: tuple[Message, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class QueueChanged:
     """What waits in the inbox now."""
 
@@ -139,7 +140,7 @@ class QueueChanged:
     followups: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class JobChanged:
     """A child agent began, does something else now, or ended. `state`: running, done, failed, cancelled or timeout.
 
@@ -154,7 +155,7 @@ class JobChanged:
     background: bool
     activity: str
     seconds: float
-    usage: Usage = Usage()  # noqa: RUF009 - frozen
+    usage: Usage = Usage()
     cost: float | None = 0.0
     error: str = ""
 
@@ -163,7 +164,7 @@ class JobChanged:
         return self.state != "running"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Notice:
     """Something a person should know; nothing depends on it."""
 
@@ -171,7 +172,7 @@ class Notice:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class RunEnded:
     """`stop_reason`: done, failed, transient, limit or interrupted; `error` and `hint` say why when not done."""
 

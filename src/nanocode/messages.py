@@ -1,11 +1,13 @@
 """The conversation as values: frozen, comparable, JSON both ways; knows nothing of any provider's spelling."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
+from nanocode.value import value
 
-@dataclass(frozen=True, slots=True)
+
+@value
 class Image:
     """A picture for the model: `mime` such as `image/png`, `data` in base64."""
 
@@ -13,14 +15,14 @@ class Image:
     data: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class System:
     """What the model is told before everything else."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class User:
     """What the user says."""
 
@@ -28,7 +30,7 @@ class User:
     images: tuple[Image, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Call:
     """One tool call; `arguments` is the model's JSON text, byte for byte, parsed once at dispatch."""
 
@@ -37,7 +39,7 @@ class Call:
     arguments: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Usage:
     """Tokens as the server counted them; `cached` is the part of `input` read from its prefix cache."""
 
@@ -49,7 +51,7 @@ class Usage:
         return Usage(self.input + other.input, self.output + other.output, self.cached + other.cached)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Assistant:
     """An answer. `stop`: stop, calls, length, filter or interrupted."""
 
@@ -60,7 +62,7 @@ class Assistant:
     stop: str = "stop"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ToolAnswer:
     """The one answer to the call `call_id`; `failed` marks words about an error."""
 
