@@ -5,7 +5,7 @@ from cpython.unicode cimport PyUnicode_DecodeUTF8
 from libc.stdlib cimport free, realloc
 from libc.string cimport memchr, memcmp, memcpy
 
-ABI = 1
+ABI = 2
 TEXT, REASONING, ARGUMENTS = 0, 1, 2
 
 cdef enum:
@@ -23,6 +23,7 @@ cdef enum:
     CALLS = 128
     FUNCTION = 256
     WORDS = 512
+    DETAILS = 1024
 
 
 cdef struct Cursor:
@@ -287,9 +288,49 @@ cdef bint _call(Cursor *c, Found *found) noexcept nogil:
     return True
 
 
-cdef bint _delta(Cursor *c, Found *found) noexcept nogil:
-    cdef Found key, value
+cdef bint _details(Cursor *c, Found *text) noexcept nogil:
+    """Null, an empty list, or a list of one object with a text; `text.size` is 0 where nothing is said."""
+    cdef Found key
     cdef int seen = 0
+    text.size = 0
+    _blanks(c)
+    if c.at < c.end and c.at[0] == 110:
+        return _null(c)
+    if not _takes(c, 91):
+        return False
+    if _takes(c, 93):
+        return True
+    if not _takes(c, 123):
+        return False
+    while True:
+        if not (_takes(c, 34) and _string(c, &key) and not key.escaped and _takes(c, 58)):
+            return False
+        if _is(&key, b"text", 4):
+            if not _once(&seen, WORDS) or not _text(c, text):
+                return False
+        elif not _skip(c, 0):
+            return False
+        if _takes(c, 125):
+            return text.size > 0 and _takes(c, 93)
+        if not _takes(c, 44):
+            return False
+
+
+cdef inline bint _detailed(Found *found, Found *details) noexcept nogil:
+    """Let the details speak where no other reasoning does, and nothing else."""
+    if details.size == 0 or (found.kind == 1 and found.size):
+        return found.kind >= 0
+    if found.kind == 2 or found.size:
+        return False
+    found.kind, found.text, found.size, found.escaped = 1, details.text, details.size, details.escaped
+    found.position = 0
+    return True
+
+
+cdef bint _delta(Cursor *c, Found *found) noexcept nogil:
+    cdef Found key, value, details
+    cdef int seen = 0
+    details.size = 0
     if not _takes(c, 123) or _takes(c, 125):
         return False
     while True:
@@ -315,14 +356,16 @@ cdef bint _delta(Cursor *c, Found *found) noexcept nogil:
             _is(&key, b"refusal", 7)
             or _is(&key, b"function_call", 13)
             or _is(&key, b"reasoning_text", 14)
-            or _is(&key, b"reasoning_details", 17)
         ):
             if not _null(c):
+                return False
+        elif _is(&key, b"reasoning_details", 17):
+            if not _once(&seen, DETAILS) or not _details(c, &details):
                 return False
         elif not _skip(c, 0):
             return False
         if _takes(c, 125):
-            return found.kind >= 0
+            return _detailed(found, &details)
         if not _takes(c, 44):
             return False
 

@@ -94,7 +94,8 @@ class Window:
         gauge, limits = self._at(request.model), self.budget(request.model)
         fixed, before = self.fixed(request), self.read(request)
         if tight:
-            limits = limits._replace(keep=min(limits.keep, before.tokens // 3))
+            held = before.tokens - round(gauge.ratio * fixed)
+            limits = limits._replace(keep=max(min(limits.keep, held // 3), 0))
         found = plan(request.messages, lambda each: round(gauge.ratio * gauge.message(each)), limits, fixed)
         if found is None:
             return None

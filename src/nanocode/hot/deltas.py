@@ -19,8 +19,9 @@ def fuse(frames: Iterable[Frame]) -> list[Frame | Piece]:
     and position are joined, so a read of many tiny deltas is one piece; an empty piece is left out.
 
     Ordinary is a `message` event holding one JSON object with one choice of index 0 (or none), no finish reason,
-    usage or error, whose delta adds just one of content, reasoning (`reasoning_content` or `reasoning`) and
-    the arguments of one call with an index and neither id nor name. A twin may pass on an ordinary frame it does
+    usage or error, whose delta adds just one of content, reasoning (`reasoning_content`, `reasoning`, or the one
+    text in `reasoning_details`, which otherwise repeats them) and the arguments of one call with an index and
+    neither id nor name. A twin may pass on an ordinary frame it does
     not want to read (odd escapes, deep nesting, doubled keys); it never turns a frame into a piece that says
     anything else than the frame does. Linear in the bytes.
     """
@@ -60,7 +61,7 @@ def _piece(frame: Frame) -> Piece | None:
         return None
     if choice.get("finish_reason") is not None or _any(choice, "error", "usage", "message"):
         return None
-    if _any(delta, "refusal", "function_call", "reasoning_text", "reasoning_details"):
+    if _any(delta, "refusal", "function_call", "reasoning_text"):
         return None
     return _said(delta)
 
@@ -72,6 +73,8 @@ def _any(value: Mapping[str, Any], *names: str) -> bool:
 def _said(delta: Mapping[str, Any]) -> Piece | None:
     content, calls = delta.get("content"), delta.get("tool_calls")
     thoughts = [text for name in ("reasoning_content", "reasoning") if (text := delta.get(name)) is not None]
+    if not any(thoughts) and (details := delta.get("reasoning_details")):
+        return None if content or calls is not None else _detailed(details)
     if calls is not None:
         return None if content or any(thoughts) else _arguments(calls)
     if len(thoughts) == 1 and not content and isinstance(thoughts[0], str):
@@ -79,6 +82,13 @@ def _said(delta: Mapping[str, Any]) -> Piece | None:
     if isinstance(content, str) and not any(thoughts):
         return TEXT, 0, content
     return None
+
+
+def _detailed(details: Any) -> Piece | None:
+    if not isinstance(details, list) or len(details) != 1 or not isinstance(details[0], dict):
+        return None
+    text = details[0].get("text")
+    return (REASONING, 0, text) if isinstance(text, str) and text else None
 
 
 def _arguments(calls: Any) -> Piece | None:

@@ -1,11 +1,13 @@
 """`/context` and `/compact` in words; knows nothing of how tokens are counted or conversations summed up."""
 
+from nanocode.agent.gauge import OVERHEAD, Reading
 from nanocode.errors import UsageError
 from nanocode.session import Session
 from nanocode.ui.desk import Desk
 
 
 async def compact(desk: Desk, argument: str) -> str:
+    desk.show("… summing up the conversation")
     if await desk.session.compact(argument) is None:
         raise UsageError("there is nothing to compact yet", "`/context` shows what the window holds")
     # The event has said the figures.
@@ -21,7 +23,7 @@ async def context(desk: Desk, argument: str) -> str:
     parts = _parts(session)
     rows = [
         ("window", limits.window, f"of `{agent.model.id}`"),
-        ("used", reading.tokens, f"{reading.tokens / limits.window:.0%}, {_source(session, reading.counted)}"),
+        ("used", reading.tokens, f"{reading.tokens / limits.window:.0%}, {_source(session, reading)}"),
         *((f"  {name}", tokens, "") for name, tokens in parts.items()),
         ("  messages", max(reading.tokens - sum(parts.values()), 0), str(len(agent.history.messages))),
         ("remaining", max(limits.window - reading.tokens, 0), ""),
@@ -33,14 +35,17 @@ async def context(desk: Desk, argument: str) -> str:
 def _parts(session: Session) -> dict[str, int]:
     gauge = session.agent.window.gauge
     ours = {name: gauge.text(text) for name, text in session.sections().items() if text}
+    ours["system"] += OVERHEAD
     ours["tools"] = gauge.tools(session.agent.request.tools)
     return {name: round(gauge.ratio * tokens) for name, tokens in ours.items()}
 
 
-def _source(session: Session, counted: int) -> str:
+def _source(session: Session, reading: Reading) -> str:
     gauge = session.agent.window.gauge
     ours = f"counted by {gauge.exact}" if gauge.exact else "estimated"
-    return f"{counted:,} counted by the server, the rest {ours}" if counted else ours
+    if not reading.counted:
+        return ours
+    return "counted by the server" + (f", {rest:,} of it {ours}" if (rest := reading.tokens - reading.counted) else "")
 
 
 def _when(session: Session) -> str:
