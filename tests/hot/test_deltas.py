@@ -150,7 +150,7 @@ deltas = st.fixed_dictionaries(
         "extra": values,
     },
 )
-chunks = st.builds(lambda delta, more: chunk(delta, **more), deltas, st.dictionaries(texts, values, max_size=2))
+chunks = st.builds(lambda delta, more: chunk(delta) | more, deltas, st.dictionaries(texts, values, max_size=2))
 
 
 @settings(max_examples=150, deadline=None)

@@ -21,23 +21,23 @@ def fuse(frames: Iterable[Frame]) -> list[Frame | Piece]:
     Ordinary is a `message` event holding one JSON object with one choice of index 0 (or none), no finish reason,
     usage or error, whose delta adds just one of content, reasoning (`reasoning_content`, `reasoning`, or the one
     text in `reasoning_details`, which otherwise repeats them) and the arguments of one call with an index and
-    neither id nor name. A twin may pass on an ordinary frame it does
-    not want to read (odd escapes, deep nesting, doubled keys); it never turns a frame into a piece that says
-    anything else than the frame does. Linear in the bytes.
+    neither id nor name. A twin may pass on an ordinary frame it does not want to read (odd escapes, deep nesting,
+    doubled keys); it never turns a frame into a piece that says anything else than the frame does. Linear in the
+    bytes.
     """
     fused: list[Frame | Piece] = []
     run: list[str] = []
     kind = position = -1
     for frame in frames:
         piece = _piece(frame)
-        if run and (piece is None or piece[:2] != (kind, position)):
+        if run and (piece is None or piece[0] != kind or piece[1] != position):
             fused.append((kind, position, "".join(run)))
             run = []
         if piece is None:
             fused.append(frame)
         elif piece[2]:
-            kind, position = piece[:2]
-            run.append(piece[2])
+            kind, position, text = piece
+            run.append(text)
     if run:
         fused.append((kind, position, "".join(run)))
     return fused
@@ -50,7 +50,7 @@ def _piece(frame: Frame) -> Piece | None:
         chunk = loads(frame[1])
     except ValueError:
         return None
-    if not isinstance(chunk, dict) or _any(chunk, "error", "usage", "x_groq"):
+    if not isinstance(chunk, dict) or not chunk.get("error") is chunk.get("usage") is chunk.get("x_groq") is None:
         return None
     choices = chunk.get("choices")
     if not isinstance(choices, list) or len(choices) != 1 or not isinstance(choices[0], dict):
@@ -59,29 +59,26 @@ def _piece(frame: Frame) -> Piece | None:
     delta = choice.get("delta")
     if choice.get("index", 0) != 0 or not isinstance(delta, dict) or not delta:
         return None
-    if choice.get("finish_reason") is not None or _any(choice, "error", "usage", "message"):
+    if not choice.get("finish_reason") is choice.get("error") is choice.get("usage") is choice.get("message") is None:
         return None
-    if _any(delta, "refusal", "function_call", "reasoning_text"):
+    if not delta.get("refusal") is delta.get("function_call") is delta.get("reasoning_text") is None:
         return None
     return _said(delta)
 
 
-def _any(value: Mapping[str, Any], *names: str) -> bool:
-    return any(value.get(name) is not None for name in names)
-
-
 def _said(delta: Mapping[str, Any]) -> Piece | None:
     content, calls = delta.get("content"), delta.get("tool_calls")
-    thoughts = [text for name in ("reasoning_content", "reasoning") if (text := delta.get(name)) is not None]
-    if not any(thoughts) and (details := delta.get("reasoning_details")):
+    first, second = delta.get("reasoning_content"), delta.get("reasoning")
+    thinks = first or second
+    if not thinks and (details := delta.get("reasoning_details")):
         return None if content or calls is not None else _detailed(details)
     if calls is not None:
-        return None if content or any(thoughts) else _arguments(calls)
-    if len(thoughts) == 1 and not content and isinstance(thoughts[0], str):
-        return REASONING, 0, thoughts[0]
-    if isinstance(content, str) and not any(thoughts):
+        return None if content or thinks else _arguments(calls)
+    if isinstance(content, str) and not thinks:
         return TEXT, 0, content
-    return None
+    thought = second if first is None else first
+    alone = first is None or second is None
+    return (REASONING, 0, thought) if alone and not content and isinstance(thought, str) else None
 
 
 def _detailed(details: Any) -> Piece | None:
