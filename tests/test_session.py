@@ -156,10 +156,9 @@ def test_compacting_by_hand_takes_instructions_and_tells_before_and_after(tmp_pa
 def test_nothing_is_compacted_where_there_is_nothing(tmp_path: Path) -> None:
     async def play(session: Session, server: Peer, events: list[Event]) -> None:
         assert await session.compact() is None
-        await session.submit("hi")
-        assert await session.compact() is None or len(server.requests) == 1
+        assert not server.requests
 
-    drive(tmp_path, [peer.reply(peer.text("hello"))], play)
+    drive(tmp_path, [], play)
 
 
 def test_a_compaction_can_be_interrupted_and_leaves_the_conversation_as_it_was(tmp_path: Path) -> None:

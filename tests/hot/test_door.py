@@ -84,7 +84,7 @@ def test_a_twin_of_another_build_is_refused(copy: Copy, off_by: int | None) -> N
 
 
 def test_a_twin_that_does_not_load_is_refused_with_its_words(copy: Copy) -> None:
-    copy.twin(abi=1)
+    copy.twin()
     (copy.root / "nanocode/_ext/sse.py").write_text("raise ImportError('libfoo.so.1: cannot open')")
     words = "`nanocode._ext.sse` does not load: libfoo.so.1: cannot open"
     assert copy.run() == (0, f"nanocode.hot.sse|python|{words}")
@@ -92,7 +92,7 @@ def test_a_twin_that_does_not_load_is_refused_with_its_words(copy: Copy) -> None
 
 @pytest.mark.parametrize("mode", ["auto", "require"])
 def test_one_missing_twin_leaves_all_to_python_or_is_an_error(copy: Copy, mode: str) -> None:
-    copy.twin(abi=1)
+    copy.twin()
     (copy.root / "nanocode/_ext/edits.py").unlink()
     code, words = copy.run(mode=mode)
     assert (code, words.partition("|")[0]) == (0, "nanocode.hot.sse") if mode == "auto" else code == 1
@@ -100,7 +100,7 @@ def test_one_missing_twin_leaves_all_to_python_or_is_an_error(copy: Copy, mode: 
 
 
 def test_a_name_loads_its_own_twin_alone(copy: Copy) -> None:
-    copy.twin(abi=1)
+    copy.twin()
     code = "import sys; from nanocode.hot import SseDecoder; print(sorted(n for n in sys.modules if '_ext.' in n))"
     assert copy.run(code) == (0, "['nanocode._ext.sse']")
 
