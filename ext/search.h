@@ -29,14 +29,16 @@
 #define SLACK 64
 #define LANES 4
 #define LANE_BYTES 1024
+/* A larger file is searched by all threads, in pieces: the lines that start in one belong to it. */
 #define LARGE (8 << 20)
+#define PIECE (1u << 20)
 #define MOST_WORKERS 8
 /* Bytes kept of a long line on either side of where its match starts: 500 characters at the least. */
 #define KEPT 2048
 
 enum { MODE_LINES, MODE_FILES, MODE_COUNT };
 enum { TIER_NEEDLE, TIER_NEEDLES, TIER_SET, TIER_DFA };
-enum { FILE_UNSEEN, FILE_SEARCHED, FILE_FAILED, FILE_DEFERRED };
+enum { FILE_UNSEEN, FILE_SEARCHED, FILE_FAILED, FILE_DEFERRED, FILE_LARGE };
 enum { WHY_ERRNO, WHY_NOT_REGULAR, WHY_HOLLOW };
 enum { CUT_BEFORE = 1, CUT_AFTER = 2 };
 
@@ -58,6 +60,7 @@ typedef struct {
 
 typedef struct {
     uint64_t count, over;    /* matches; the line of the one beyond the limit */
+    uint64_t lines;          /* of a piece of a large file */
     uint32_t hit, hits;      /* where its hits are among those of the worker */
     int32_t error;
     uint8_t state, why, binary, worker, late; /* late: line `over` took too long */
@@ -84,8 +87,11 @@ struct Job {
     const char **paths;
     size_t count;
     File *files;
-    int folder;              /* descriptor that the paths are relative to */
+    int folder;              /* descriptor that the paths are relative to, or that of the one large file */
     int follow, mode, multiline;
+    int shares;              /* large files are left for a job of their own, whose files are pieces of `size` bytes */
+    int known;               /* whether the file is binary has been found out already */
+    uint64_t size;
     uint64_t limit;          /* UINT64_MAX for none */
     size_t longest, binary_look;
     uint64_t largest_claim;
@@ -244,7 +250,7 @@ static int sight(Sight *sight, const uint8_t *begin, const uint8_t *end, const u
         if (start < 0)
             return 1;
     }
-    if (file->count == 0 && !file->binary) {
+    if (file->count == 0 && !file->binary && !job->known) {
         if (sight->first ? is_binary(job, sight->whole ? -1 : sight->descriptor, sight->raw, sight->have)
                          : is_binary(job, sight->descriptor, NULL, 0)) {
             file->binary = 1;
@@ -492,12 +498,12 @@ static size_t character_end(const uint8_t *piece, size_t size)
     return piece[at] >= 0xC0 ? at : size;
 }
 
-/* Up to `size` bytes, fewer only at the end of the file; -1 on an error. */
-static ssize_t filled(int descriptor, uint8_t *at, size_t size)
+/* Up to `size` bytes from `offset` on, fewer only at the end of the file; -1 on an error. */
+static ssize_t filled(int descriptor, uint8_t *at, size_t size, uint64_t offset)
 {
     size_t have = 0;
     while (have < size) {
-        ssize_t got = read(descriptor, at + have, size - have);
+        ssize_t got = pread(descriptor, at + have, size - have, (off_t)(offset + have));
         if (got < 0) {
             if (errno == EINTR)
                 continue;
@@ -510,16 +516,22 @@ static ssize_t filled(int descriptor, uint8_t *at, size_t size)
     return (ssize_t)have;
 }
 
+static int marks_utf16(const uint8_t *p, size_t have)
+{
+    return have >= 2 && ((p[0] == 0xFF && p[1] == 0xFE) || (p[0] == 0xFE && p[1] == 0xFF));
+}
+
+static int starts_utf16(int descriptor)
+{
+    uint8_t start[2];
+    return filled(descriptor, start, 2, 0) == 2 && marks_utf16(start, 2);
+}
+
 static int lacks_needles(const Engine *engine, const uint8_t *begin, const uint8_t *end)
 {
     if (engine->tier == TIER_NEEDLE)
         return scan.needle(&engine->needles.needle[0], begin, end) == NULL;
     return engine->tier == TIER_NEEDLES && scan.needles(&engine->needles, begin, end) == NULL;
-}
-
-static int marks_utf16(const uint8_t *p, size_t have)
-{
-    return have >= 2 && ((p[0] == 0xFF && p[1] == 0xFE) || (p[0] == 0xFE && p[1] == 0xFF));
 }
 
 /* Make room for a line of up to `longest` bytes and the mark before it. */
@@ -536,33 +548,45 @@ static int buffer_grow(Worker *worker)
     return 1;
 }
 
-static void file_read(Worker *worker, File *file, int descriptor, uint64_t claimed)
+/* Go to the first line that starts at or after `from`, which is in the buffer or not; return 0 when there is none. */
+static int range_enter(Worker *worker, const uint8_t **begin, size_t *have)
+{
+    /* The buffer begins one byte early: when that ends a line, the next one starts right at `from`. */
+    const uint8_t *found = memchr(worker->buffer, '\n', *have);
+    if (found == NULL) {
+        *have = 0;
+        return 0;
+    }
+    *begin = found + 1;
+    return 1;
+}
+
+/* Search the lines of a file that start in [from, upto); `claimed` is its size, 0 when that is not known. */
+static void file_read(Worker *worker, File *file, int descriptor, uint64_t claimed, uint64_t from, uint64_t upto)
 {
     Job *job = worker->job;
-    Sight sights = {.worker = worker, .file = file, .room = job->limit, .number = 1, .descriptor = descriptor, .first = 1};
+    Sight sights = {.worker = worker, .file = file, .room = job->limit, .number = 1, .descriptor = descriptor, .first = from == 0};
+    uint64_t at = from ? from - 1 : 0; /* where the buffer begins in the file */
     size_t have = 0;
-    uint64_t total = 0;
-    int ended = 0;
+    int ended = 0, entered = from == 0, torn = 0;
     if (job->mode == MODE_FILES)
         sights.room = 1;
     else if (job->mode == MODE_COUNT)
         sights.room = UINT64_MAX;
     for (;;) {
-        const uint8_t *begin, *end;
+        const uint8_t *begin = worker->buffer, *end;
         size_t wanted = worker->room - have;
         ssize_t got;
-        if (claimed > total && claimed - total < wanted)
-            wanted = (size_t)(claimed - total);
-        got = filled(descriptor, worker->buffer + have, wanted);
+        if (claimed > at + have && claimed - at - have < wanted)
+            wanted = (size_t)(claimed - at - have);
+        got = filled(descriptor, worker->buffer + have, wanted, at + have);
         if (got < 0) {
             file->state = FILE_FAILED;
             file->error = errno;
             return;
         }
-        total += (uint64_t)got;
-        ended = (size_t)got < wanted || (claimed && total >= claimed);
         have += (size_t)got;
-        begin = worker->buffer;
+        ended = (size_t)got < wanted || (claimed && at + have >= claimed);
         if (sights.first) {
             if (marks_utf16(begin, have) || (job->multiline && !(ended && lacks_needles(job->engine, begin, begin + have)))) {
                 file->state = FILE_DEFERRED;
@@ -576,26 +600,44 @@ static void file_read(Worker *worker, File *file, int descriptor, uint64_t claim
             if (have >= 3 && memcmp(begin, "\xEF\xBB\xBF", 3) == 0)
                 begin += 3;
         }
+        if (!entered && !range_enter(worker, &begin, &have)) {
+            at += worker->room;
+            if (ended || at >= upto)
+                return;
+            continue;
+        }
+        if (!torn && at + (uint64_t)(begin - worker->buffer) >= upto)
+            return;
         end = worker->buffer + have;
         if ((size_t)(end - begin) >= job->longest && memchr(begin, '\n', job->longest) == NULL)
             end = begin + character_end(begin, job->longest);
         else if (!ended || (size_t)(end - begin) >= job->longest)
             end = line_start(begin, end);
         if (end == begin && !ended) {
-            /* One line fills the buffer; the mark at the start of the file is looked for again. */
+            /* One line fills the buffer; what stands before it is looked at again. */
             if (!buffer_grow(worker))
                 return;
             continue;
         }
+        entered = 1;
+        if (at + (uint64_t)(end - worker->buffer) >= upto) {
+            /* Lines that start beyond are another's: end with the one that is under way there. */
+            const uint8_t *last = upto - 1 > at ? worker->buffer + (upto - 1 - at) : worker->buffer;
+            last = line_end(last < begin ? begin : last, end);
+            end = last < end ? last + 1 : end;
+        }
         if (end > begin) {
-            if (!block(&sights, begin, end) || (ended && end == worker->buffer + have))
+            torn = end[-1] != '\n';
+            if (!block(&sights, begin, end) || (upto == UINT64_MAX && ended && end == worker->buffer + have))
                 return;
-            sights.number += scan.newlines(sights.counted, end) + (end[-1] != '\n');
+            sights.number += scan.newlines(sights.counted, end) + (uint64_t)torn;
+            file->lines = sights.number - 1;
         }
         sights.first = 0;
+        at += (uint64_t)(end - worker->buffer);
         have = (size_t)(worker->buffer + have - end);
         memmove(worker->buffer, end, have);
-        if ((ended && have == 0) || job_halted(job))
+        if ((ended && have == 0) || job_halted(job) || (!torn && at >= upto))
             return;
     }
 }
@@ -621,7 +663,10 @@ static void file_search(Worker *worker, size_t index)
         file->state = FILE_FAILED;
     } else {
         file->state = FILE_SEARCHED;
-        file_read(worker, file, descriptor, (uint64_t)facts.st_size);
+        if (facts.st_size >= LARGE && job->shares && !starts_utf16(descriptor))
+            file->state = FILE_LARGE;
+        else
+            file_read(worker, file, descriptor, (uint64_t)facts.st_size, 0, UINT64_MAX);
         file->hits = worker->hit_count - file->hit;
     }
     if (descriptor >= 0)
@@ -648,6 +693,18 @@ typedef struct {
     uint8_t *done;
 } Start;
 
+/* Search one piece of a large file. */
+static void piece_search(Worker *worker, size_t index)
+{
+    Job *job = worker->job;
+    File *file = &job->files[index];
+    file->worker = (uint8_t)worker->number;
+    file->hit = worker->hit_count;
+    file->state = FILE_SEARCHED;
+    file_read(worker, file, job->folder, job->size, index * (uint64_t)PIECE, (index + 1) * (uint64_t)PIECE);
+    file->hits = worker->hit_count - file->hit;
+}
+
 static void worker_run(Worker *worker, uint8_t *done)
 {
     Job *job = worker->job;
@@ -655,7 +712,10 @@ static void worker_run(Worker *worker, uint8_t *done)
         size_t index = __atomic_fetch_add(&job->next, 1, __ATOMIC_RELAXED);
         if (index >= job->count)
             return;
-        file_search(worker, index);
+        if (job->size)
+            piece_search(worker, index);
+        else
+            file_search(worker, index);
         if (done)
             job_settle(job, index, done);
     }

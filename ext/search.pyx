@@ -8,9 +8,12 @@ from threading import Lock
 cimport cython
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from cpython.unicode cimport PyUnicode_DecodeUTF8
 from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
+from posix.unistd cimport close
 
+from nanocode import hot
 from nanocode.hot.automaton import CHARS, MATCH, NO_WORD_EDGE, SPLIT, STARTS, WORD_EDGE, compiled
 from nanocode.hot.lines import SHOWN, shown
 from nanocode.hot.lines import around as lines_around
@@ -27,17 +30,21 @@ from nanocode.hot.search import (
     Line,
     Search,
     blocks,
+    is_binary,
     file_matches,
     opened,
 )
 from nanocode.hot.syntax import mirrored, relaxed
-from nanocode.hot.walk import walk
+
+cdef extern from "Python.h":
+    bint PyUnicode_IS_ASCII(object text)
 
 cdef extern from "search.h" nogil:
     enum: NEEDLES, NEEDLE_BYTES, MOST_WORKERS
     enum: MODE_LINES, MODE_FILES, MODE_COUNT
     enum: TIER_NEEDLE, TIER_NEEDLES, TIER_SET, TIER_DFA
-    enum: FILE_UNSEEN, FILE_SEARCHED, FILE_FAILED, FILE_DEFERRED
+    enum: FILE_UNSEEN, FILE_SEARCHED, FILE_FAILED, FILE_DEFERRED, FILE_LARGE
+    enum: LARGE, PIECE
     enum: WHY_ERRNO, WHY_NOT_REGULAR, WHY_HOLLOW
     enum: CUT_BEFORE, CUT_AFTER
     enum: ISA_PLAIN, ISA_AVX2, ISA_NEON
@@ -76,7 +83,7 @@ cdef extern from "search.h" nogil:
         int cut
 
     ctypedef struct File:
-        uint64_t count, over
+        uint64_t count, over, lines
         uint32_t hit, hits
         int32_t error
         uint8_t state, why, binary, worker, late
@@ -90,7 +97,8 @@ cdef extern from "search.h" nogil:
         const char **paths
         size_t count
         File *files
-        int folder, follow, mode, multiline
+        int folder, follow, mode, multiline, shares, known
+        uint64_t size
         uint64_t limit
         size_t longest, binary_look
         uint64_t largest_claim
@@ -109,6 +117,11 @@ cdef extern from "search.h" nogil:
     void job_free(Job *job)
 
 ABI = 1
+
+FORMS = {"lines": MODE_LINES, "files": MODE_FILES, "count": MODE_COUNT}
+UNBOUNDED = <uint64_t>-1
+cdef Py_ssize_t SHOWN_MOST = SHOWN
+cdef object new_tuple = tuple.__new__
 
 ISAS = {"plain": ISA_PLAIN, "avx2": ISA_AVX2, "neon": ISA_NEON}
 # A literal with no rarer byte than this, by the ranks of `COMMON`, is in every other line: to look for it is in vain.
@@ -281,7 +294,7 @@ def search(
     kind = os.stat(top).st_mode
     answer = Answer(wanted, mode, context if mode == "lines" else 0, limit, stop)
     if stat.S_ISDIR(kind):
-        tree = walk(
+        tree = hot.walk_tree(
             top, globs=globs, hidden=hidden, no_ignore=no_ignore, kinds="files", excludes=excludes, stop=stop
         )
         answer.unreadable += tree.unreadable
@@ -336,67 +349,21 @@ cdef class Answer:
         )
 
     def run(self, list paths):
-        cdef Job *job = <Job *>calloc(1, sizeof(Job))
-        cdef Py_buffer flag
-        cdef Check check = Check()
-        cdef Compiled compiled_query = compiled_form(self.wanted)
-        cdef bint flagged = False
-        if job == NULL:
-            raise MemoryError
-        job.folder = -1
-        try:
-            job.engine = &compiled_query.engine
-            check.in_line = self.wanted.in_line
-            check.job = job
-            job.verify = verify
-            job.context = <void *>check
-            if self.stop is not None:
-                PyObject_GetBuffer(self.stop, &flag, PyBUF_SIMPLE)
-                flagged = True
-                job.stop = <const char *>flag.buf
-            self.search(job, paths)
-            if check.error is not None:
-                raise check.error
-            self.collect(job, paths)
-        finally:
-            if flagged:
-                PyBuffer_Release(&flag)
-            if job.folder >= 0:
-                os.close(job.folder)
-            job_free(job)
-            free(job.files)
-            free(<void *>job.paths)
-            free(job)
-
-    cdef int search(self, Job *job, list paths) except -1:
-        cdef size_t count = len(paths), at
-        cdef int threads, failed
-        job.count = count
-        job.files = <File *>calloc(count + 1, sizeof(File))
-        job.paths = <const char **>calloc(count + 1, sizeof(char *))
-        if job.files == NULL or job.paths == NULL:
-            raise MemoryError
-        for at in range(count):
-            job.paths[at] = PyBytes_AS_STRING(paths[at])
+        """Search these files, whose paths are relative to `base`; [b""] is `base` itself."""
+        cdef Shift shift = Shift(self.wanted, self.stop, len(paths))
+        cdef size_t at
+        for at in range(shift.job.count):
+            shift.job.paths[at] = PyBytes_AS_STRING(paths[at])
         if paths == [b""]:
             # A file named by the caller: its links are followed.
-            job.paths[0] = PyBytes_AS_STRING(self.base)
-            job.follow = 1
-            job.folder = os.open(b".", os.O_RDONLY | os.O_DIRECTORY)
-        else:
-            job.folder = os.open(self.base, os.O_RDONLY | os.O_DIRECTORY)
-        job.mode = {"lines": MODE_LINES, "files": MODE_FILES, "count": MODE_COUNT}[self.mode]
-        job.multiline = self.wanted.multiline
-        job.limit = <uint64_t>-1 if self.limit is None else self.limit
-        job.longest = LONGEST
-        job.binary_look = BINARY_LOOK
-        job.largest_claim = LARGEST_CLAIM
-        threads = 1 if count <= FEW_FILES else min(processors(), MOST_WORKERS)
-        with nogil:
-            failed = job_run(job, threads)
-        if failed:
-            raise MemoryError
-        return 0
+            shift.job.paths[0] = PyBytes_AS_STRING(self.base)
+            shift.job.follow = 1
+        shift.job.folder = os.open(b"." if paths == [b""] else self.base, os.O_RDONLY | os.O_DIRECTORY)
+        shift.job.mode = FORMS[self.mode]
+        shift.job.shares = self.wanted.regular and not self.wanted.multiline and processors() > 1
+        shift.job.limit = UNBOUNDED if self.limit is None else self.limit
+        shift.run(1 if len(paths) <= FEW_FILES else processors())
+        self.collect(shift.job, paths)
 
     cdef int collect(self, Job *job, list paths) except -1:
         """Put together what the workers found, in path order and up to the limit."""
@@ -412,6 +379,8 @@ cdef class Answer:
                 continue
             if file.state == FILE_DEFERRED:
                 self.deferred(paths[at])
+            elif file.state == FILE_LARGE:
+                self.large(paths[at])
             else:
                 self.searched += 1
                 if file.count or file.over:
@@ -421,6 +390,54 @@ cdef class Answer:
         self.stopped = self.stopped or bool(self.stop and self.stop[0])
         return 0
 
+    cdef int large(self, path) except -1:
+        """Search one large file with all threads."""
+        room = self.room()
+        descriptor = opened(self.base + path, follow=not path)
+        size = os.fstat(descriptor).st_size
+        cdef Shift shift = Shift(self.wanted, self.stop, (size + PIECE - 1) // PIECE)
+        cdef Job *job = shift.job
+        cdef bint binary, any_is_enough
+        job.folder = descriptor
+        job.size = size
+        job.known = 1
+        self.searched += 1
+        binary = is_binary(descriptor)
+        any_is_enough = binary or self.mode == "files" or room == 0
+        job.mode = MODE_FILES if any_is_enough else FORMS[self.mode]
+        job.limit = 0 if any_is_enough else UNBOUNDED if room is None or self.mode == "count" else room
+        shift.run(processors())
+        self.stopped = bool(self.stop and self.stop[0])
+        self.pieces(job, path, binary, any_is_enough)
+        return 0
+
+    cdef int pieces(self, Job *job, path, bint binary, bint any_is_enough) except -1:
+        """Put the pieces of a large file together."""
+        cdef size_t at
+        cdef uint64_t count = 0, lines = 0
+        cdef File whole
+        cdef list hits = []
+        over = 0
+        for at in range(job.count):
+            whole = job.files[at]
+            if whole.state == FILE_UNSEEN:
+                break
+            if whole.state == FILE_FAILED:
+                self.unreadable.append((path, why(&whole)))
+                return 0
+            count += whole.count
+            hits += shown_hits(job, &whole, lines)
+            if whole.over and not over:
+                over = lines + whole.over
+            lines += whole.lines
+            if over or (any_is_enough and count):
+                break
+        if any_is_enough:
+            count = min(count, 1)
+        if count or over:
+            self.take(path, count, over, hits, binary)
+        return 0
+
     cdef object room(self):
         """How many more matches, or files, there may be; None without a bound."""
         if self.limit is None:
@@ -428,30 +445,34 @@ cdef class Answer:
         return self.limit - (self.matches if self.mode == "lines" else len(self.files))
 
     cdef int found(self, Job *job, File *file, path) except -1:
-        room = self.room()
         if file.late:
             self.unreadable.append((path, f"the pattern took too long in line {file.over}"))
             if not file.count:
                 return 0
+        over = 0 if file.late else file.over
+        lines = self.mode == "lines" and not file.binary
+        return self.take(path, file.count, over, shown_hits(job, file, 0) if lines else [], file.binary)
+
+    cdef int take(self, path, count, over, list hits, bint binary) except -1:
+        """Add what was found in one file, as far as there is room for it."""
+        room = self.room()
         if room == 0:
             self.limit_reached = True
             return 0
-        if file.binary:
+        if binary:
             self.add(FileMatches(path, 1, (), BINARY_NOTE))
             return 0
         if self.mode != "lines":
-            self.add(FileMatches(path, file.count, (), ""))
+            self.add(FileMatches(path, count, (), ""))
             return 0
-        hits = shown_hits(job, file)
-        over = 0 if file.late else file.over
         if room is not None and len(hits) > room:
             over = hits[room][0]
             hits = hits[:room]
         count = len(hits)
         self.limit_reached = over > 0
         if self.context:
-            hits = self.surrounded(path, hits, over)
-        self.add(FileMatches(path, count, tuple([Line(*hit) for hit in hits]), ""))
+            hits = [Line(*hit) for hit in self.surrounded(path, hits, over)]
+        self.add(FileMatches(path, count, tuple(hits), ""))
         return 0
 
     cdef list surrounded(self, path, hits, over):
@@ -493,26 +514,29 @@ cdef object why(File *file):
     return HOLLOW if file.why == WHY_HOLLOW else os.strerror(file.error).lower()
 
 
-cdef list shown_hits(Job *job, File *file):
+cdef list shown_hits(Job *job, File *file, uint64_t before):
+    """The lines of a file, of which `before` lie before the piece that was searched."""
     cdef Worker *worker = &job.workers[file.worker]
+    cdef const char *text
     cdef Hit *hit
     cdef size_t at
+    cdef str line
     cdef list found = []
     for at in range(file.hit, file.hit + file.hits):
         hit = &worker.hits[at]
-        data = PyBytes_FromStringAndSize(<const char *>worker.text + hit.at, hit.size)
-        text = data.decode("utf-8", "surrogateescape")
-        if len(text) > SHOWN:
-            text = window(data, text, hit.start, hit.cut)
-        elif not text.isascii():
-            text = shown(text, 0)
-        found.append((hit.number, text, True))
+        text = <const char *>worker.text + hit.at
+        line = PyUnicode_DecodeUTF8(text, hit.size, "surrogateescape")
+        if len(line) > SHOWN_MOST:
+            line = window(text[: hit.start], line, hit.cut)
+        elif not PyUnicode_IS_ASCII(line):
+            line = shown(line, 0)
+        found.append(new_tuple(Line, (before + hit.number, line, True)))
     return found
 
 
-cdef str window(data, text, start, cut):
-    """What `shown` gives of the whole line, from the stretch around the match that was kept of it."""
-    start = len(data[:start].decode("utf-8", "surrogateescape"))
+cdef str window(head, text, cut):
+    """What `shown` gives of the whole line, from the stretch of it that was kept; `head` is what precedes the match."""
+    start = len(head.decode("utf-8", "surrogateescape"))
     if not cut:
         return shown(text, start)
     begin = max(0, start - SHOWN)
@@ -525,6 +549,65 @@ cdef object processors():
         return len(os.sched_getaffinity(0))
     except AttributeError:
         return os.cpu_count() or 1
+
+
+@cython.final
+cdef class Shift:
+    """A job, with all that it needs until it is done."""
+
+    cdef Job *job
+    cdef Check check
+    cdef Compiled form
+    cdef Py_buffer flag
+    cdef bint flagged
+
+    def __cinit__(self, wanted, stop, size_t count):
+        self.job = <Job *>calloc(1, sizeof(Job))
+        if self.job == NULL:
+            raise MemoryError
+        self.job.folder = -1
+        self.job.count = count
+        self.job.files = <File *>calloc(count + 1, sizeof(File))
+        self.job.paths = <const char **>calloc(count + 1, sizeof(char *))
+        if self.job.files == NULL or self.job.paths == NULL:
+            raise MemoryError
+        self.form = compiled_form(wanted)
+        self.job.engine = &self.form.engine
+        self.check = Check()
+        self.check.in_line = wanted.in_line
+        self.check.job = self.job
+        self.job.verify = verify
+        self.job.context = <void *>self.check
+        self.job.multiline = wanted.multiline
+        self.job.longest = LONGEST
+        self.job.binary_look = BINARY_LOOK
+        self.job.largest_claim = LARGEST_CLAIM
+        if stop is not None:
+            PyObject_GetBuffer(stop, &self.flag, PyBUF_SIMPLE)
+            self.flagged = True
+            self.job.stop = <const char *>self.flag.buf
+
+    def __dealloc__(self):
+        if self.flagged:
+            PyBuffer_Release(&self.flag)
+        if self.job == NULL:
+            return
+        if self.job.folder >= 0:
+            close(self.job.folder)
+        job_free(self.job)
+        free(self.job.files)
+        free(<void *>self.job.paths)
+        free(self.job)
+
+    cdef int run(self, int threads) except -1:
+        cdef int failed
+        with nogil:
+            failed = job_run(self.job, threads)
+        if self.check.error is not None:
+            raise self.check.error
+        if failed:
+            raise MemoryError
+        return 0
 
 
 LOCK = Lock()

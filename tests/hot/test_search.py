@@ -49,6 +49,8 @@ def numbers(twin: ModuleType, root: Path, data: bytes, pattern: str, **options: 
         ("x*", b"a\n\nb", [1, 2, 3]),
         ("^b", b"ab\nb\n", [2]),
         ("\\Ab\\z", b"b\nbb\nb\n", [1, 3]),
+        ("\\A", b"\n\n", [1, 2]),
+        ("(?-m)^b$", b"a\nb\nc", [2]),
         ("a[^x]b", b"a\nb\na-b\n", [3]),
         ("^a", b"\xef\xbb\xbfa\nb\n", [1]),
         ("a.b", b"a\xffb\na\xc3\xa9b\n", [2]),

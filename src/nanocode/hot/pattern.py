@@ -159,7 +159,7 @@ class _Parser:
         if char in "^$":
             kind: Edge = "line start" if char == "^" else "line end"
             ends: Edge = "text start" if char == "^" else "text end"
-            return At(kind if flags.m else ends), flags
+            return At(kind if flags.m or self._dropped else ends), flags
         if _REPEAT.match(self._text, start):
             raise PatternError("nothing to repeat", start)
         return self._chars(((ord(char), ord(char)),), flags), flags
@@ -231,7 +231,9 @@ class _Parser:
         char = text[at : at + 1]
         if char in _EDGES and char:
             self._at += 1
-            return At(_EDGES[char])
+            # Within one line, its edges are those of the text.
+            line: Edge = "line start" if char == "A" else "line end"
+            return At(line if self._dropped and char in "AZz" else _EDGES[char])
         if char in "123456789" and char and not (len(text) >= at + 3 and _OCTAL.match(text, at)):
             digits = text[at : at + 2] if text[at + 1 : at + 2].isdecimal() else char
             self._at += len(digits)
