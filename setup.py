@@ -30,7 +30,7 @@ DIRECTIVES = {"language_level": 3, "binding": True, "freethreading_compatible": 
 FLAGS = ("CC", "CFLAGS", "CPPFLAGS", "LDFLAGS")
 GRAFTED = ("ext", "tests", "benchmarks")
 # Twins of what stands on openat and the like.
-POSIX_ONLY = {"ignore", "walk"}
+POSIX_ONLY = {"ignore", "search", "walk"}
 # What Cython may leave beside its sources.
 GENERATED = {"ext/*.c", "ext/*.html"}
 

@@ -66,6 +66,13 @@ typedef struct {
     uint8_t state, why, binary, worker, late; /* late: line `over` took too long */
 } File;
 
+/* Files whose places in memory must not change. */
+#define KEPT_FILES 64
+typedef struct Kept {
+    struct Kept *next;
+    File files[KEPT_FILES];
+} Kept;
+
 typedef struct Job Job;
 
 typedef struct {
@@ -80,6 +87,9 @@ typedef struct {
     uint32_t hit_count, hit_room;
     const uint8_t **found[LANES]; /* pairs of start and end of lines, by lane */
     size_t found_count[LANES], found_room[LANES];
+    Kept *kept;
+    size_t kept_count, kept_room;
+    uint64_t searched;       /* files of a tree */
 } Worker;
 
 struct Job {
@@ -548,19 +558,6 @@ static int buffer_grow(Worker *worker)
     return 1;
 }
 
-/* Go to the first line that starts at or after `from`, which is in the buffer or not; return 0 when there is none. */
-static int range_enter(Worker *worker, const uint8_t **begin, size_t *have)
-{
-    /* The buffer begins one byte early: when that ends a line, the next one starts right at `from`. */
-    const uint8_t *found = memchr(worker->buffer, '\n', *have);
-    if (found == NULL) {
-        *have = 0;
-        return 0;
-    }
-    *begin = found + 1;
-    return 1;
-}
-
 /* Search the lines of a file that start in [from, upto); `claimed` is its size, 0 when that is not known. */
 static void file_read(Worker *worker, File *file, int descriptor, uint64_t claimed, uint64_t from, uint64_t upto)
 {
@@ -600,11 +597,19 @@ static void file_read(Worker *worker, File *file, int descriptor, uint64_t claim
             if (have >= 3 && memcmp(begin, "\xEF\xBB\xBF", 3) == 0)
                 begin += 3;
         }
-        if (!entered && !range_enter(worker, &begin, &have)) {
-            at += worker->room;
-            if (ended || at >= upto)
-                return;
-            continue;
+        if (!entered) {
+            /* The buffer begins one byte early: when that ends a line, the next one starts right at `from`. */
+            const uint8_t *found = memchr(begin, '\n', have);
+            size_t dropped = found ? (size_t)(found - begin) + 1 : have;
+            at += dropped;
+            have -= dropped;
+            memmove(worker->buffer, begin + dropped, have);
+            entered = found != NULL;
+            if (!entered) {
+                if (ended || at >= upto || job_halted(job))
+                    return;
+                continue;
+            }
         }
         if (!torn && at + (uint64_t)(begin - worker->buffer) >= upto)
             return;
@@ -619,7 +624,6 @@ static void file_read(Worker *worker, File *file, int descriptor, uint64_t claim
                 return;
             continue;
         }
-        entered = 1;
         if (at + (uint64_t)(end - worker->buffer) >= upto) {
             /* Lines that start beyond are another's: end with the one that is under way there. */
             const uint8_t *last = upto - 1 > at ? worker->buffer + (upto - 1 - at) : worker->buffer;
@@ -642,14 +646,12 @@ static void file_read(Worker *worker, File *file, int descriptor, uint64_t claim
     }
 }
 
-static void file_search(Worker *worker, size_t index)
+static void file_search(Worker *worker, File *file, int folder, const char *path)
 {
     Job *job = worker->job;
-    File *file = &job->files[index];
     struct stat facts;
-    const char *path = job->paths[index];
     int flags = O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC | (job->follow ? 0 : O_NOFOLLOW);
-    int descriptor = openat(job->folder, path, flags);
+    int descriptor = openat(folder, path, flags);
     file->worker = (uint8_t)worker->number;
     file->hit = worker->hit_count;
     if (descriptor < 0 || fstat(descriptor, &facts) < 0) {
@@ -715,7 +717,7 @@ static void worker_run(Worker *worker, uint8_t *done)
         if (job->size)
             piece_search(worker, index);
         else
-            file_search(worker, index);
+            file_search(worker, &job->files[index], job->folder, job->paths[index]);
         if (done)
             job_settle(job, index, done);
     }
@@ -776,6 +778,11 @@ static void job_free(Job *job)
         free(worker->buffer);
         free(worker->text);
         free(worker->hits);
+        while (worker->kept) {
+            Kept *next = worker->kept->next;
+            free(worker->kept);
+            worker->kept = next;
+        }
         for (int lane = 0; lane < LANES; lane++)
             free((void *)worker->found[lane]);
     }

@@ -2,6 +2,7 @@
 
 import os
 import stat
+import sys
 from array import array
 from threading import Lock
 
@@ -10,10 +11,11 @@ from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.unicode cimport PyUnicode_DecodeUTF8
 from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
+from libc.errno cimport errno
 from libc.stdlib cimport calloc, free
+from libc.string cimport memset
 from posix.unistd cimport close
 
-from nanocode import hot
 from nanocode.hot.automaton import CHARS, MATCH, NO_WORD_EDGE, SPLIT, STARTS, WORD_EDGE, compiled
 from nanocode.hot.lines import SHOWN, shown
 from nanocode.hot.lines import around as lines_around
@@ -39,7 +41,33 @@ from nanocode.hot.syntax import mirrored, relaxed
 cdef extern from "Python.h":
     bint PyUnicode_IS_ASCII(object text)
 
-cdef extern from "search.h" nogil:
+from walk_h cimport (
+    WALK_ENTRY,
+    WALK_FILE,
+    WALK_NO_LIMIT,
+    Walk,
+    WalkCursor,
+    WalkError,
+    WalkFolder,
+    WalkGlob,
+    WalkOptions,
+    WalkVisit,
+    glob_compile,
+    glob_free,
+    walk_close,
+    walk_cursor_free,
+    walk_cursor_push,
+    walk_next,
+    walk_open,
+    walk_path,
+    walk_run,
+)
+
+cdef extern from "pythread.h" nogil:
+    unsigned long PyThread_start_new_thread(void (*run)(void *) noexcept nogil, void *argument)
+    unsigned long PYTHREAD_INVALID_THREAD_ID
+
+cdef extern from "search_tree.h" nogil:
     enum: NEEDLES, NEEDLE_BYTES, MOST_WORKERS
     enum: MODE_LINES, MODE_FILES, MODE_COUNT
     enum: TIER_NEEDLE, TIER_NEEDLES, TIER_SET, TIER_DFA
@@ -89,6 +117,7 @@ cdef extern from "search.h" nogil:
         uint8_t state, why, binary, worker, late
 
     ctypedef struct Worker:
+        uint64_t searched
         uint8_t *text
         Hit *hits
 
@@ -105,7 +134,7 @@ cdef extern from "search.h" nogil:
         const char *stop
         Py_ssize_t (*verify)(void *, const uint8_t *, size_t) noexcept nogil
         void *context
-        int ended
+        int ended, failed
         Worker *workers
 
     void needle_set(Needle *needle, const uint8_t *text, size_t size, int folded)
@@ -114,6 +143,7 @@ cdef extern from "search.h" nogil:
     int scan_has(int isa)
     void scan_choose(int isa)
     int job_run(Job *job, int threads)
+    int tree_visit(void *self, int thread, WalkFolder *folder, void *entries, size_t count) noexcept
     void job_free(Job *job)
 
 ABI = 1
@@ -130,6 +160,13 @@ cdef int FREQUENT = 225
 cdef int SELDOM = 170
 # So few files are searched sooner than a thread starts.
 cdef size_t FEW_FILES = 16
+# Bytes of a folder's listing that one thread takes at once, some hundred files.
+cdef size_t LISTING = 8 << 10
+UTF32 = f"utf-32-{sys.byteorder[0]}e"
+
+
+cdef int spawn(void (*run)(void *) noexcept nogil, void *argument) noexcept nogil:
+    return PyThread_start_new_thread(run, argument) == PYTHREAD_INVALID_THREAD_ID
 
 
 def isas():
@@ -294,22 +331,74 @@ def search(
     kind = os.stat(top).st_mode
     answer = Answer(wanted, mode, context if mode == "lines" else 0, limit, stop)
     if stat.S_ISDIR(kind):
-        tree = hot.walk_tree(
-            top, globs=globs, hidden=hidden, no_ignore=no_ignore, kinds="files", excludes=excludes, stop=stop
-        )
-        answer.unreadable += tree.unreadable
-        answer.ignored = tree.ignored
-        if tree.stopped:
-            answer.stopped = True
-        else:
-            answer.base = os.path.join(top, b"")
-            answer.run([entry.path for entry in tree.entries])
+        answer.base = os.path.join(top, b"")
+        answer.excludes = os.fsencode(excludes or b"")
+        answer.tree(top, Globs(globs), hidden, no_ignore)
     elif stat.S_ISREG(kind):
         answer.base = top
-        answer.run([b""])
+        answer.one_file()
     else:
         answer.unreadable.append((b"", NOT_REGULAR))
     return answer.made()
+
+
+cdef class Globs:
+    """Globs as the walk wants them."""
+
+    cdef WalkGlob *at
+    cdef size_t count
+
+    def __cinit__(self, globs):
+        cdef bytes text
+        self.at = <WalkGlob *>calloc(len(globs) + 1, sizeof(WalkGlob))
+        if self.at == NULL:
+            raise MemoryError
+        for glob in globs:
+            # Lone surrogates included, as the reference takes them.
+            text = glob.removeprefix("!").encode(UTF32, "surrogatepass")
+            self.at[self.count].wanted = not glob.startswith("!")
+            self.at[self.count].glob = glob_compile(<const uint32_t *>PyBytes_AS_STRING(text), len(text) // 4, False)
+            if self.at[self.count].glob == NULL:
+                raise MemoryError
+            self.count += 1
+
+    def __dealloc__(self):
+        cdef size_t at
+        for at in range(self.count):
+            glob_free(self.at[at].glob)
+        free(self.at)
+
+
+@cython.final
+cdef class Walking:
+    """A walk, and the place in it while it gives back its entries."""
+
+    cdef Walk *walk
+    cdef WalkCursor cursor
+
+    def __dealloc__(self):
+        walk_cursor_free(&self.cursor)
+        walk_close(self.walk)
+
+    cdef int open(self, WalkOptions *options, bytes top) except -1:
+        cdef int error
+        with nogil:
+            self.walk = walk_open(options)
+            error = errno
+        if self.walk == NULL:
+            raise OSError(error, os.strerror(error), top)
+        return 0
+
+    cdef int start(self) except -1:
+        if walk_cursor_push(&self.cursor, self.walk.root) < 0:
+            raise MemoryError
+        return 0
+
+    cdef bytes path(self):
+        """Of the entry given last, relative to the root."""
+        cdef size_t length
+        cdef const char *folder = walk_path(self.walk, self.cursor.folder, &length)
+        return folder[:length] + self.cursor.entry.name[: self.cursor.entry.length]
 
 
 cdef class Answer:
@@ -318,7 +407,7 @@ cdef class Answer:
     cdef object wanted, mode, stop
     cdef Py_ssize_t context
     cdef object limit
-    cdef public bytes base
+    cdef public bytes base, excludes
     cdef public list unreadable
     cdef public bint stopped
     cdef public Py_ssize_t ignored
@@ -348,46 +437,95 @@ cdef class Answer:
             self.stopped,
         )
 
-    def run(self, list paths):
-        """Search these files, whose paths are relative to `base`; [b""] is `base` itself."""
-        cdef Shift shift = Shift(self.wanted, self.stop, len(paths))
-        cdef size_t at
-        for at in range(shift.job.count):
-            shift.job.paths[at] = PyBytes_AS_STRING(paths[at])
-        if paths == [b""]:
-            # A file named by the caller: its links are followed.
-            shift.job.paths[0] = PyBytes_AS_STRING(self.base)
-            shift.job.follow = 1
-        shift.job.folder = os.open(b"." if paths == [b""] else self.base, os.O_RDONLY | os.O_DIRECTORY)
+    cdef Shift shift(self, size_t count):
+        cdef Shift shift = Shift(self.wanted, self.stop, count)
         shift.job.mode = FORMS[self.mode]
         shift.job.shares = self.wanted.regular and not self.wanted.multiline and processors() > 1
         shift.job.limit = UNBOUNDED if self.limit is None else self.limit
-        shift.run(1 if len(paths) <= FEW_FILES else processors())
-        self.collect(shift.job, paths)
+        return shift
 
-    cdef int collect(self, Job *job, list paths) except -1:
-        """Put together what the workers found, in path order and up to the limit."""
-        cdef size_t at
-        cdef File *file
-        for at in range(job.count):
-            file = &job.files[at]
-            if file.state == FILE_UNSEEN:
-                self.stopped = bool(self.stop and self.stop[0])
-                break
-            if file.state == FILE_FAILED:
-                self.unreadable.append((paths[at], why(file)))
-                continue
-            if file.state == FILE_DEFERRED:
-                self.deferred(paths[at])
-            elif file.state == FILE_LARGE:
-                self.large(paths[at])
-            else:
-                self.searched += 1
-                if file.count or file.over:
-                    self.found(job, file, paths[at])
-            if self.limit_reached or self.stopped:
-                break
+    def one_file(self):
+        """Search `base` itself, a file that the caller named: its links are followed."""
+        cdef Shift shift = self.shift(1)
+        shift.job.paths[0] = PyBytes_AS_STRING(self.base)
+        shift.job.follow = 1
+        shift.job.folder = os.open(b".", os.O_RDONLY | os.O_DIRECTORY)
+        shift.run(1)
+        if shift.job.files[0].state != FILE_UNSEEN:
+            self.searched += shift.job.files[0].state == FILE_SEARCHED
+            self.file(shift.job, &shift.job.files[0], b"")
         self.stopped = self.stopped or bool(self.stop and self.stop[0])
+
+    def tree(self, bytes top, Globs globs, hidden, no_ignore):
+        """Search the files below a folder while it is walked."""
+        cdef Shift shift = self.shift(0)
+        cdef WalkOptions options
+        cdef bytes real = b"" if no_ignore else os.path.realpath(top)
+        memset(&options, 0, sizeof(options))
+        options.root = top
+        options.real = real
+        options.excludes = self.excludes
+        options.ignore = not no_ignore
+        options.hidden = hidden
+        options.sort = True
+        options.kinds = 1 << WALK_FILE
+        options.depth = WALK_NO_LIMIT
+        options.limit = WALK_NO_LIMIT if self.limit is None else min(self.limit, WALK_NO_LIMIT - 1)
+        options.globs = globs.at
+        options.glob_count = globs.count
+        options.threads = min(processors(), MOST_WORKERS)
+        options.patience = FEW_FILES
+        options.piece = LISTING
+        options.spawn = spawn
+        options.visit = <WalkVisit>tree_visit
+        options.self = shift.job
+        options.stop = <const char *>shift.job.stop
+        cdef Walking walking = Walking()
+        walking.open(&options, top)
+        with nogil:
+            walk_run(walking.walk)
+        if shift.check.error is not None:
+            raise shift.check.error
+        if shift.job.failed or walking.walk.failed:
+            raise MemoryError
+        cdef int at
+        for at in range(MOST_WORKERS):
+            self.searched += shift.job.workers[at].searched
+        self.collect(shift.job, walking)
+        self.stopped = self.stopped or (not self.limit_reached and walking.walk.stopped != 0)
+
+    cdef int collect(self, Job *job, Walking walking) except -1:
+        """Put together what was found, in path order and up to the limit."""
+        cdef WalkError *error
+        cdef list faults = []
+        walking.start()
+        while not self.limit_reached and not self.stopped and walk_next(walking.walk, &walking.cursor) == WALK_ENTRY:
+            if walking.cursor.fresh:
+                self.ignored += walking.cursor.folder.ignored
+                error = walking.cursor.folder.errors
+                while error != NULL:
+                    faults.append((self.named(error.path), os.strerror(error.error).lower()))
+                    error = error.next
+            elif walking.cursor.entry.data != NULL:
+                self.file(job, <File *>walking.cursor.entry.data, walking.path())
+        self.unreadable = faults + self.unreadable
+        return 0
+
+    cdef bytes named(self, bytes path):
+        """A path that the walk could not read, as the reference says it."""
+        if path.startswith(self.base):
+            return path[len(self.base):]
+        return path if path == self.excludes else os.path.relpath(path, os.path.realpath(self.base))
+
+    cdef int file(self, Job *job, File *file, bytes path) except -1:
+        if file.state == FILE_FAILED:
+            self.unreadable.append((path, why(file)))
+        elif file.state == FILE_DEFERRED:
+            self.deferred(path)
+        elif file.state == FILE_LARGE:
+            self.large(path)
+        elif file.count or file.over:
+            self.found(job, file, path)
         return 0
 
     cdef int large(self, path) except -1:
