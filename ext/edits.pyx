@@ -1,6 +1,6 @@
 # cython: cdivision=True
 # No division here has a negative operand or a zero for its divisor.
-"""The compiled twin of `nanocode/hot/edits.py`, which holds the contract; native is the search for what is nearest."""
+"""The compiled twin of `nanocode/hot/edits.py`, which holds the contract; native are the searches of a file."""
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
@@ -14,7 +14,6 @@ ABI = 1
 EXACT, LINE_ENDS, LOOKS = reference.EXACT, reference.LINE_ENDS, reference.LOOKS
 Splice = reference.Splice
 apply = reference.apply
-diff = reference.diff
 
 cdef extern from "pairs.h" nogil:
     ctypedef struct Pairs:
@@ -40,6 +39,23 @@ cdef extern from "pairs.h" nogil:
 
 cdef bint WIDE = is_wide()
 
+cdef extern from "scan.h" nogil:
+    enum:
+        ISA_PLAIN
+        ISA_AVX2
+        ISA_NEON
+        NEEDLE_BYTES
+
+    ctypedef struct Needle:
+        pass
+
+    const uint8_t *next_needle "scan.needle"(const Needle *needle, const uint8_t *at, const uint8_t *end)
+    void needle_set(Needle *needle, const uint8_t *text, size_t size, int folded)
+    int scan_has(int isa)
+    void scan_choose(int isa)
+
+scan_choose(ISA_AVX2 if scan_has(ISA_AVX2) else ISA_NEON if scan_has(ISA_NEON) else ISA_PLAIN)
+
 # The sizes of arrays; that they fit the reference's figures is asserted below.
 cdef enum:
     SAMPLED = 24
@@ -49,6 +65,8 @@ cdef enum:
     BAND = 2 * WANDER + 1
     WORDS = 4
     SPARE = 8
+    GAVE_UP = -2
+    PATIENCE = 256
 
 assert SPARE >= PAIRS_SPARE
 assert (SAMPLED, KEPT, 64 * WORDS, WANDER) == (region.SAMPLED, region.KEPT, region.COMPARED, region.WANDER)
@@ -96,7 +114,63 @@ cdef struct Wanted:
 
 def plan(data, edits):
     """See `nanocode.hot.edits.plan`."""
-    return reference.plan(data, edits, nearest)
+    return reference.plan(data, edits, nearest, find)
+
+
+def diff(data, splices, name):
+    """See `nanocode.hot.splices.diff`."""
+    return reference.diff(data, splices, name, lines_before)
+
+
+def lines_before(bytes data not None, Py_ssize_t start, Py_ssize_t end):
+    """See `nanocode.hot.splices.lines_before`; 0 <= start and end <= len(data)."""
+    cdef const uint8_t *text = <const uint8_t *>PyBytes_AS_STRING(data)
+    cdef Py_ssize_t at, count = 0
+    if not 0 <= start <= end <= PyBytes_GET_SIZE(data):
+        raise ValueError(f"no place `{start}` to `{end}` in `{len(data)}` bytes")
+    with nogil:
+        # What follows the last byte is readable: a NUL ends all `bytes`.
+        for at in range(start, end):
+            count += (text[at] == c"\n") | ((text[at] == c"\r") & (text[at + 1] != c"\n"))
+    return count
+
+
+def find(bytes data not None, bytes piece not None, Py_ssize_t start):
+    """See `nanocode.hot.edits.find`."""
+    cdef const uint8_t *text = <const uint8_t *>PyBytes_AS_STRING(data)
+    cdef const uint8_t *wanted = <const uint8_t *>PyBytes_AS_STRING(piece)
+    cdef Py_ssize_t text_size = PyBytes_GET_SIZE(data)
+    cdef Py_ssize_t size = PyBytes_GET_SIZE(piece)
+    cdef Py_ssize_t at
+    if not size or start > text_size - size:
+        return data.find(piece, start)
+    with nogil:
+        at = found(text, text_size, wanted, size, &start)
+    # Text that repeats itself makes this search quadratic, and that of `bytes` not.
+    return data.find(piece, start) if at == GAVE_UP else at
+
+
+cdef Py_ssize_t found(
+    const uint8_t *text, Py_ssize_t text_size, const uint8_t *wanted, Py_ssize_t size, Py_ssize_t *start
+) noexcept nogil:
+    """Where `wanted` begins at `start` or later, -1 or GAVE_UP; `start` moves on, and all before it is searched."""
+    cdef Needle needle
+    cdef Py_ssize_t lead = 0, misses = 0
+    cdef const uint8_t *at
+    # Indentation says little; what stands behind it is looked for, and the rest compared.
+    while lead < size - 1 and SPACE[wanted[lead]]:
+        lead += 1
+    needle_set(&needle, wanted + lead, min(size - lead, NEEDLE_BYTES), False)
+    while misses < PATIENCE:
+        at = next_needle(&needle, text + start[0] + lead, text + text_size)
+        if at == NULL or at - text - lead > text_size - size:
+            return -1
+        start[0] = at - text - lead
+        if memcmp(text + start[0], wanted, size) == 0:
+            return start[0]
+        start[0] += 1
+        misses += 1
+    return GAVE_UP
 
 
 def nearest(bytes data not None, bytes text not None):

@@ -335,6 +335,25 @@ def test_the_diff_makes_the_new_lines_of_the_old(
         assert patched(data, diff) == read_lines(after)
 
 
+@settings(max_examples=150, deadline=None)
+@given(files, st.integers(0, 40), st.binary(max_size=3), st.data())
+def test_searches_and_counts_are_those_of_bytes(
+    twin: ModuleType, data: bytes, start: int, piece: bytes, draw: st.DataObject
+) -> None:
+    piece = piece or data[draw.draw(st.integers(0, 40)) :][:5]
+    assert twin.find(data, piece, start) == data.find(piece, start)
+    low, high = sorted(draw.draw(st.integers(0, len(data))) for _ in range(2))
+    if not torn(data, low) and not torn(data, high):
+        assert twin.lines_before(data, low, high) == len((data[low:high] + b"x").splitlines()) - 1
+
+
+def test_a_text_that_repeats_itself_is_searched_in_time(twin: ModuleType) -> None:
+    data = b"ab" * 500_000 + b"c"
+    assert twin.find(data, b"ab" * 100_000 + b"c", 0) == 800_000
+    assert twin.find(data, b"ab" * 100_000 + b"d", 0) == -1
+    assert twin.find(b"x" + b" " * 300 + b"y", b" " * 200, 1) == 1
+
+
 def test_the_diff_shows_context_and_far_changes_in_hunks_of_their_own(twin: ModuleType) -> None:
     data = b"".join(b"line %d\n" % number for number in range(1, 31))
     edits = [("line 3\n", "three\n"), ("line 9\n", ""), ("line 30\n", "line 30")]

@@ -7,10 +7,11 @@ from itertools import pairwise
 from nanocode.errors import EditError
 from nanocode.hot.hint import Nearest, hint
 from nanocode.hot.region import nearest as nearest
-from nanocode.hot.splices import Splice, changes, line_end, line_start, line_stop, lines_before, with_lf
+from nanocode.hot.splices import Splice, changes, line_end, line_start, line_stop, with_lf
 from nanocode.hot.splices import apply as apply
 from nanocode.hot.splices import diff as diff
-from nanocode.hot.window import Window, windows
+from nanocode.hot.splices import lines_before as lines_before
+from nanocode.hot.window import Find, Window, windows
 
 EXACT, LINE_ENDS, LOOKS = "exact", "line ends", "trailing whitespace and the looks of quotes, dashes and spaces"
 
@@ -34,7 +35,12 @@ _SOFT = re.compile(f"[{_TRAILING}'\"-]+")
 Place = tuple[int, int]
 
 
-def plan(data: bytes, edits: Sequence[tuple[str, str]], nearest: Nearest = nearest) -> list[Splice]:
+def find(data: bytes, piece: bytes, start: int) -> int:
+    """`bytes.find`; `start` is not negative."""
+    return data.find(piece, start)
+
+
+def plan(data: bytes, edits: Sequence[tuple[str, str]], nearest: Nearest = nearest, find: Find = find) -> list[Splice]:
     """One splice for each (oldText, newText), in the order of their places, all found in `data` as it is.
 
     An old text is looked for as it is; then with any of LF, CRLF and CR for a line end; then also without the
@@ -47,7 +53,7 @@ def plan(data: bytes, edits: Sequence[tuple[str, str]], nearest: Nearest = neare
     Raises EditError for all edits that fail, with the `reason` of the first: "empty", "same", "encoding" (UTF-16,
     or bytes that are not UTF-8 in the old text's place), "not unique", "overlap", "already applied", one of
     "indentation", "tabs", "spaces", "quotes", "line ends", "text" for what differs in the nearest region, or
-    "absent". Linear in the data for each edit that is found.
+    "absent". Linear in the data for each edit that is found. The twin brings a `nearest` and a `find` of its own.
     """
     if data.startswith(_UTF16) or _looks_utf16(data[:4096]):
         raise EditError("the file is UTF-16, which edit does not change; convert it to UTF-8 first", "encoding")
@@ -56,7 +62,7 @@ def plan(data: bytes, edits: Sequence[tuple[str, str]], nearest: Nearest = neare
     for number, (old, new) in enumerate(edits):
         name = "`oldText`" if len(edits) == 1 else f"`edits[{number}].oldText`"
         try:
-            splices.append(_splice(data, *_without_bom(data, old, new), name))
+            splices.append(_splice(data, *_without_bom(data, old, new), name, find))
         except EditError as error:
             failures.append(error)
     if failures:
@@ -91,12 +97,12 @@ def _without_bom(data: bytes, old: str, new: str) -> tuple[str, str]:
     return old, new
 
 
-def _splice(data: bytes, old: str, new: str, name: str) -> Splice:
+def _splice(data: bytes, old: str, new: str, name: str, find: Find) -> Splice:
     if not old:
         raise EditError(f"{name} is empty; give the text to replace, or use write for a whole file", "empty")
     if old == new:
         raise EditError(f"{name} and its newText are the same; there is nothing to change", "same")
-    place = _found(data, old, name)
+    place = _found(data, old, name, find)
     if place is None:
         raise _NotFound(name, old.encode(), new.encode())
     level, start, end = place
@@ -105,10 +111,10 @@ def _splice(data: bytes, old: str, new: str, name: str) -> Splice:
     return Splice(start, end, _fitted(data, start, end, old, new), level)
 
 
-def _found(data: bytes, old: str, name: str) -> tuple[str, int, int] | None:
-    for level, find in ((EXACT, _exactly), (LINE_ENDS, _with_any_line_end), (LOOKS, _with_any_look)):
+def _found(data: bytes, old: str, name: str, find: Find) -> tuple[str, int, int] | None:
+    for level, look in ((EXACT, _exactly), (LINE_ENDS, _with_any_line_end), (LOOKS, _with_any_look)):
         places = []
-        for place in find(data, old):
+        for place in look(data, old, find):
             places.append(place)
             if len(places) > _LISTED:
                 break
@@ -137,23 +143,23 @@ def _not_unique(data: bytes, places: list[Place], level: str, name: str) -> Edit
     )
 
 
-def _exactly(data: bytes, old: str) -> Iterator[Place]:
+def _exactly(data: bytes, old: str, find: Find) -> Iterator[Place]:
     needle = old.encode()
-    at = data.find(needle)
+    at = find(data, needle, 0)
     while at >= 0:
         yield at, at + len(needle)
-        at = data.find(needle, at + 1)
+        at = find(data, needle, at + 1)
 
 
-def _with_any_line_end(data: bytes, old: str) -> Iterator[Place]:
+def _with_any_line_end(data: bytes, old: str, find: Find) -> Iterator[Place]:
     lines = _split(old)
     if len(lines) > 1:
         anchor = max(range(len(lines)), key=lambda each: len(lines[each]))
-        for low, high in windows(data, lines[anchor], anchor, len(lines) - 1 - anchor):
+        for low, high in windows(data, lines[anchor], anchor, len(lines) - 1 - anchor, find):
             yield from Window(data, low, high, str).places(["\n".join(lines)], [])
 
 
-def _with_any_look(data: bytes, old: str) -> Iterator[Place]:
+def _with_any_look(data: bytes, old: str, find: Find) -> Iterator[Place]:
     *lines, last = _split(old)
     ended, tail = [*map(_plain, lines), _plain(last)], last.translate(_ALIKE)
     pieces = [(len(piece), at, piece) for at, line in enumerate(ended) for piece in _SOFT.split(line)]
@@ -162,7 +168,7 @@ def _with_any_look(data: bytes, old: str) -> Iterator[Place]:
         return
     # Trailing whitespace of the last line is one only where the line ends: else `x ` would be found in `xyz`.
     whole, cut = "\n".join([*ended[:-1], tail]), "\n".join(ended)
-    for low, high in windows(data, piece, anchor, len(lines) - anchor):
+    for low, high in windows(data, piece, anchor, len(lines) - anchor, find):
         yield from Window(data, low, high, _plain).places([whole], [cut] if cut != whole else [])
 
 

@@ -1,6 +1,6 @@
 """Replacements at known places of some bytes, and the diff they make; knows nothing of how the places were found."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 CONTEXT = 3
@@ -9,6 +9,7 @@ _COMPARED = 1 << 20
 _LINE_SHOWN = 600
 
 Change = tuple[int, int, int, int]
+Count = Callable[[bytes, int, int], int]
 
 
 class Splice(NamedTuple):
@@ -82,12 +83,12 @@ def changes(before: Sequence[object], after: Sequence[object]) -> list[Change]:
     return [(low + i, low + j, low + k, low + m) for tag, i, j, k, m in found if tag != "equal"]
 
 
-def diff(data: bytes, splices: Sequence[Splice], name: str) -> str:
+def diff(data: bytes, splices: Sequence[Splice], name: str, lines_before: Count = lines_before) -> str:
     """The unified diff of `apply(data, splices)`, three lines of context, from the splices alone.
 
     Lines end at LF, CRLF or CR. Text is UTF-8 with replacement; line ends are not shown, except as `␍` or `␍␊`
     in a run that changes them. Lines above 600 bytes are cut around the change. "" when nothing changes. Linear
-    in the data for the line numbers, in the neighbourhood of the splices for the rest.
+    in the data for the line numbers, which the twin counts itself; in what is near the splices for the rest.
     """
     rows: list[str] = []
     counted = number = shift = 0

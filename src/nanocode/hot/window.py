@@ -10,11 +10,12 @@ from nanocode.hot.splices import line_end, line_start, line_stop
 _ANCHORS = 1000
 
 Place = tuple[int, int]
+Find = Callable[[bytes, bytes, int], int]
 
 
-def windows(data: bytes, anchor: str, above: int, below: int) -> list[Place]:
+def windows(data: bytes, anchor: str, above: int, below: int, find: Find) -> list[Place]:
     """Runs of whole lines around each occurrence of the anchor; all of the data when there are too many."""
-    places = list(islice(_found(data, anchor.encode()), _ANCHORS + 1)) if anchor else []
+    places = list(islice(_found(data, anchor.encode(), find), _ANCHORS + 1)) if anchor else []
     if not anchor or len(places) > _ANCHORS:
         return [(0, len(data))]
     found: list[Place] = []
@@ -30,11 +31,11 @@ def windows(data: bytes, anchor: str, above: int, below: int) -> list[Place]:
     return found
 
 
-def _found(data: bytes, piece: bytes) -> Iterator[int]:
-    at = data.find(piece)
+def _found(data: bytes, piece: bytes, find: Find) -> Iterator[int]:
+    at = find(data, piece, 0)
     while at >= 0:
         yield at
-        at = data.find(piece, at + len(piece))
+        at = find(data, piece, at + len(piece))
 
 
 class Window:
