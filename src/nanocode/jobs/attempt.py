@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from threading import Event, Lock, RLock
+from threading import Event, Lock
 from typing import Any
 
 from nanocode.jobs.child import Child, Order, Outcome
@@ -50,17 +50,17 @@ class _Batch:
 
 
 _batches: dict[str, _Batch] = {}
-# A signal's handler may halt while the main thread is halting.
-_lock = RLock()
+_lock = Lock()
 # git does not wait for a worktree that another process is adding.
 _git = Lock()
 
 
 def halt(batch: str) -> None:
     """End what this process runs of a batch, and begin nothing more of it."""
+    here = _here(batch)
+    here.halted.set()
     with _lock:
-        _here(batch).halted.set()
-        for child in _here(batch).children:
+        for child in here.children:
             child.cancel()
 
 
@@ -83,13 +83,17 @@ def perform(task: Task, plan: Plan) -> Result:
         if number and here.halted.wait(plan.pause * 2 ** (number - 1)):
             break
         number += 1
-        outcome, extra = _attempt(task, plan, here)
+        try:
+            outcome, extra = _attempt(task, plan, here)
+        except OSError as error:
+            # A full disk, most likely: not the task's fault.
+            words = f"it could not be kept: {error.strerror or error}: `{error.filename}`"
+            outcome, extra = Outcome("failed", error=words, transient=True), {}
         if not outcome.transient:
             break
     values = asdict(outcome)
-    about = {"id": task.id, "digest": task.digest, "state": "cancelled" if here.halted.is_set() else outcome.state}
-    if outcome.state == "done":
-        about["state"] = "done"
+    state = "cancelled" if here.halted.is_set() and outcome.state != "done" else outcome.state
+    about = {"id": task.id, "digest": task.digest, "state": state}
     result = about | {name: values[name] for name in values if name != "state"} | extra
     return result | {"tries": number, "host": socket.gethostname()}
 

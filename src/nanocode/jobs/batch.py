@@ -11,8 +11,8 @@ from threading import Lock, Thread
 from typing import Any, Protocol
 
 from nanocode import atomic
-from nanocode.errors import UsageError
-from nanocode.jobs.attempt import Plan, Result, halt, halted_within, perform
+from nanocode.errors import NanocodeError, UsageError
+from nanocode.jobs.attempt import Plan, Result, halted_within, perform
 from nanocode.jobs.tasks import Task
 from nanocode.jsontext import dumps, loads
 from nanocode.messages import Usage
@@ -31,10 +31,7 @@ class Pool(Protocol):
     """What runs tasks side by side."""
 
     def run(self, tasks: Sequence[Task], plan: Plan) -> Iterator[Result]:
-        """Each task's result as it comes, in any order; none twice. Ends early once the batch is halted."""
-
-    def halt(self, batch: str) -> None:
-        """End what runs and begin nothing more; may be called from a signal's handler."""
+        """Each task's result as it comes, in any order; none twice. Ends early once `attempt.halt` was called."""
 
 
 class Local:
@@ -68,9 +65,6 @@ class Local:
                 count -= 1
             else:
                 yield result
-
-    def halt(self, batch: str) -> None:
-        halt(batch)
 
 
 @dataclass(slots=True)
@@ -163,9 +157,16 @@ class Batch:
         """Take these tasks to their ends; `shown` gets each result after it is kept."""
         for result in pool.run(tasks, self.plan):
             if result["state"] != "cancelled":
-                name = Task(str(result["id"]), "").name
-                atomic.replace(self._results / f"{name}.json", dumps(result) + b"\n")
+                self._keep(result)
                 shown(result)
+
+    def _keep(self, result: Result) -> None:
+        path = self._results / f"{Task(str(result['id']), '').name}.json"
+        try:
+            atomic.replace(path, dumps(result) + b"\n")
+        except OSError as error:
+            words = f"a result cannot be kept: {error.strerror or error}: `{path}`"
+            raise NanocodeError(words, "make room; the same command goes on") from None
 
     def finish(self, ran: int, seconds: float) -> Summary:
         """Write all results as JSON lines, and the summary; one result is in memory at a time."""

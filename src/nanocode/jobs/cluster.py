@@ -63,6 +63,3 @@ class Cluster:
         nothing = {"text": "", "code": None, "session": "", "turns": 0, "cost": 0.0, "seconds": 0.0, "host": ""}
         about = {"id": task.id, "digest": task.digest, "state": "failed", "error": f"{type(error).__name__}: {error}"}
         return about | nothing | {"usage": {"input": 0, "output": 0, "cached": 0}, "transient": True, "tries": 1}
-
-    def halt(self, batch: str) -> None:
-        halt(batch)

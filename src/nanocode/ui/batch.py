@@ -4,11 +4,12 @@ import os
 import sys
 import time
 from collections.abc import Mapping
+from threading import Thread
 from typing import Any
 
 from nanocode.errors import UsageError
 from nanocode.jobs import tasks
-from nanocode.jobs.attempt import Plan, Result
+from nanocode.jobs.attempt import Plan, Result, halt
 from nanocode.jobs.batch import Batch, Local, Pace, Pool, Summary
 from nanocode.jobs.child import environment, inherited
 from nanocode.jobs.cluster import Cluster
@@ -31,7 +32,6 @@ class Run:
         self._settings, self._flags, self._out, self._err = settings, flags, out, err
         self._json, self._live = flags["mode"] == "json", live and not flags["quiet"]
         self._number = 0
-        self._pool: Pool | None = None
         self._shown = 0.0
         chosen, name = self._tasks(words)
         index, count = self._part()
@@ -84,16 +84,15 @@ class Run:
                 self._say(f"{kept} of {len(batch.tasks)} tasks have a result in `{batch.out}`")
             pace = Pace(len(missing))
             if missing and not self._number:
-                self._pool = self._opened()
-                batch.run(self._pool, missing, lambda result: self._took(result, pace))
+                batch.run(self._opened(), missing, lambda result: self._took(result, pace))
             summary = batch.finish(pace.done, time.monotonic() - started)
         self._end(summary)
         return 128 + self._number if self._number else summary.exit_code
 
     def stop(self, number: int) -> None:
         self._number = number
-        if self._pool is not None:
-            self._pool.halt(self._batch.plan.batch)
+        # In a thread: this one may hold the very lock that halting needs.
+        Thread(target=halt, args=(self._batch.plan.batch,), daemon=True).start()
 
     def _opened(self) -> Pool:
         if address := self._flags["scheduler"]:
