@@ -53,6 +53,7 @@ cdef extern from "pythread.h" nogil:
 
 cdef extern from "Python.h":
     object PyType_GenericAlloc(PyTypeObject *type, Py_ssize_t count)
+    void PyObject_GC_UnTrack(object each)
 
 
 cdef int spawn(void (*run)(void *) noexcept nogil, void *argument) noexcept nogil:
@@ -178,6 +179,8 @@ cdef class Answer:
         PyTuple_SET_ITEM(each, 0, whole)
         Py_INCREF(kind)
         PyTuple_SET_ITEM(each, 1, kind)
+        # Bytes and text are in no cycle, and the collector need not visit 100,000 of them.
+        PyObject_GC_UnTrack(each)
         self.entries.append(each)
         return 0
 

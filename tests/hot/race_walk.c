@@ -1,0 +1,61 @@
+/* Walks a tree by several threads, with a visitor and with a limit, for a race checker to watch; see .ci/races. */
+
+#include <stdio.h>
+
+#include "walk.h"
+
+static int spawn(void (*run)(void *), void *argument)
+{
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, (void *(*)(void *))(void (*)(void))run, argument) != 0)
+        return -1;
+    return pthread_detach(thread);
+}
+
+static int visit(void *self, int thread, WalkFolder *folder, WalkEntry *entries, size_t count)
+{
+    atomic_llong *files = self;
+    struct stat facts;
+    (void)thread;
+    for (size_t at = 0; at < count; at++)
+        entries[at].weight = fstatat(folder->descriptor, entries[at].name, &facts, AT_SYMLINK_NOFOLLOW) == 0;
+    atomic_fetch_add(files, (long long)count);
+    return 0;
+}
+
+static long long listed(Walk *walk)
+{
+    WalkCursor cursor = {0};
+    long long count = 0;
+    walk_cursor_push(&cursor, walk->root);
+    while (walk_next(walk, &cursor) == WALK_ENTRY)
+        count += cursor.entry && cursor.entry->listed;
+    walk_cursor_free(&cursor);
+    return count;
+}
+
+int main(int count, char **words)
+{
+    atomic_llong files = 0;
+    if (count != 2)
+        return 2;
+    char *real = realpath(words[1], NULL);
+    for (int round = 0; round < 12; round++) {
+        WalkOptions options = {.root = words[1], .real = real, .ignore = 1, .sort = 1, .kinds = 15, .threads = 8};
+        options.depth = WALK_NO_LIMIT;
+        options.limit = round % 3 == 1 ? 300 : WALK_NO_LIMIT;
+        options.kinds = round % 3 == 2 ? 1 << WALK_FILE : 15;
+        options.visit = round % 3 == 2 ? visit : NULL;
+        options.self = &files;
+        options.piece = 1;
+        options.spawn = spawn;
+        Walk *walk = walk_open(&options);
+        if (!walk)
+            return 1;
+        walk_run(walk);
+        printf("%lld listed\n", listed(walk));
+        walk_close(walk);
+    }
+    free(real);
+    return 0;
+}
