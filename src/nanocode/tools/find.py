@@ -6,8 +6,7 @@ from typing import Annotated
 from nanocode import hot
 from nanocode.errors import ToolError
 from nanocode.tool import Context, Result, tool
-from nanocode.tools.output import plural
-from nanocode.tools.tree import excludes, root, shown
+from nanocode.tools.tree import asks_for_hidden, excludes, notices, root, shown
 
 
 @tool(reads=True, aliases={"pat": "pattern", "name": "pattern", "dir": "path"})
@@ -30,7 +29,7 @@ def _find(context: Context, pattern: str | None, path: str | None, limit: int, h
     found = hot.walk_tree(
         str(folder),
         globs=[pattern] if pattern else [],
-        hidden=hidden or bool(pattern and pattern.startswith(".")),
+        hidden=hidden or asks_for_hidden(pattern or ""),
         no_ignore=no_ignore,
         limit=limit,
         excludes=excludes(context.settings),
@@ -39,10 +38,7 @@ def _find(context: Context, pattern: str | None, path: str | None, limit: int, h
     lines = [prefix + shown(entry.path, entry.kind) for entry in found.entries]
     if not lines:
         ignored = f" ({found.ignored:,} ignored; noIgnore to see them)" if found.ignored else ""
-        return f"nothing named `{pattern or '*'}` in `{path or '.'}`{ignored}"
+        lines.append(f"nothing named `{pattern or '*'}` in `{path or '.'}`{ignored}")
     if found.truncated:
         lines.append(f"[{limit} entries limit reached. Use limit={limit * 2} for more, or refine the pattern]")
-    lines += [f"[not readable: {prefix}{shown(name)}: {why}]" for name, why in found.unreadable[:5]]
-    if len(found.unreadable) > 5:
-        lines.append(f"[{plural(len(found.unreadable) - 5, 'more folder')} not readable]")
-    return "\n".join(lines)
+    return "\n".join([*lines, *notices(found, prefix)])

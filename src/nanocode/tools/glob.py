@@ -2,12 +2,16 @@
 
 import asyncio
 import os
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 from nanocode import hot
 from nanocode.errors import ToolError
 from nanocode.tool import Context, Result, tool
-from nanocode.tools.tree import excludes, root, shown
+from nanocode.tools.tree import asks_for_hidden, excludes, notices, root, shown
+
+if TYPE_CHECKING:
+    from nanocode.hot.walk import Walk
 
 _SPECIAL = frozenset("*?[{\\")
 
@@ -27,29 +31,34 @@ async def glob(
 
 def _glob(context: Context, pattern: str, path: str | None, limit: int, hidden: bool, no_ignore: bool) -> str:
     fixed, rest = _split(pattern)
-    start = os.path.join(path or "", fixed) or None
+    start = os.path.join(path or "", fixed) if fixed else path
     folder, prefix = root(context, start)
     if not folder.is_dir():
         raise ToolError(f"`{start}` is not a folder")
     found = hot.walk_tree(
         str(folder),
         globs=[rest],
-        hidden=hidden or rest.startswith(".") or "/." in rest,
+        hidden=hidden or asks_for_hidden(rest),
         no_ignore=no_ignore,
+        kinds="leaves",
+        newest=True,
+        limit=limit,
         max_depth=None if "/" in rest or "**" in rest else 1,
         excludes=excludes(context.settings),
         stop=context.stop,
     )
-    files = [entry.path for entry in found.entries if entry.kind in ("file", "link")]
-    newest = sorted((-_modified(folder, path), path) for path in files)
-    if not newest:
-        deeper = f"; `**/{rest}` looks at every depth" if "/" not in rest and "**" not in rest else ""
-        ignored = f" ({found.ignored:,} ignored; noIgnore to see them)" if found.ignored else ""
-        return f"no file matches `{pattern}`{ignored}{deeper}"
-    lines = [prefix + shown(name) for _, name in newest[:limit]]
-    if len(newest) > limit:
-        lines.append(f"[{limit} of {len(newest):,} files shown. Use limit={limit * 2} for more, or refine the pattern]")
-    return "\n".join(lines)
+    lines = [prefix + shown(entry.path) for entry in found.entries] or [_nothing(pattern, rest, folder, found)]
+    if found.truncated:
+        lines.append(f"[{limit} of {found.total:,} files shown. Use limit={limit * 2} for more, or refine the pattern]")
+    return "\n".join([*lines, *notices(found, prefix)])
+
+
+def _nothing(pattern: str, rest: str, folder: Path, found: "Walk") -> str:
+    if not _SPECIAL & set(rest) and (folder / rest).is_dir():
+        return f"`{pattern}` is a folder; `{os.path.join(pattern, '**')}` lists the files in it"
+    deeper = f"; `**/{rest}` looks at every depth" if "/" not in rest and "**" not in rest else ""
+    ignored = f" ({found.ignored:,} ignored; noIgnore to see them)" if found.ignored else ""
+    return f"no file matches `{pattern}`{ignored}{deeper}"
 
 
 def _split(pattern: str) -> tuple[str, str]:
@@ -58,10 +67,3 @@ def _split(pattern: str) -> tuple[str, str]:
     count = next((i for i, part in enumerate(parts[:-1]) if _SPECIAL & set(part)), len(parts) - 1)
     fixed = "/".join(parts[:count])
     return ("/" if pattern.startswith("/") and not fixed else fixed), "/".join(parts[count:])
-
-
-def _modified(folder: os.PathLike[str], path: bytes) -> int:
-    try:
-        return os.lstat(os.path.join(os.fsencode(folder), path)).st_mtime_ns
-    except OSError:
-        return 0

@@ -3,13 +3,19 @@
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nanocode.errors import ToolError
 from nanocode.nearest import nearest
 from nanocode.settings import Settings
 from nanocode.tool import Context
+from nanocode.tools.output import plural
+
+if TYPE_CHECKING:
+    from nanocode.hot.walk import Walk
 
 
 def root(context: Context, path: str | None) -> tuple[Path, str]:
@@ -26,6 +32,20 @@ def shown(path: bytes, kind: str = "file") -> str:
     """A path for the model: what is not UTF-8 replaced, line ends escaped, a folder with its `/`."""
     text = path.decode("utf-8", "replace").replace("\n", "\\n").replace("\r", "\\r")
     return text + "/" if kind == "dir" else text
+
+
+def asks_for_hidden(pattern: str) -> bool:
+    """Whether a glob names something that starts with a dot, which is then looked for."""
+    return pattern.removeprefix("./").startswith(".") or "/." in pattern or "{." in pattern
+
+
+def notices(found: "Walk", prefix: str) -> Iterator[str]:
+    """What a walk could not tell, in lines for the model."""
+    yield from (f"[not readable: {prefix}{shown(name)}: {why}]" for name, why in found.unreadable[:5])
+    if len(found.unreadable) > 5:
+        yield f"[{plural(len(found.unreadable) - 5, 'more path')} not readable]"
+    if found.stopped:
+        yield "[interrupted: this is not all]"
 
 
 def excludes(settings: Settings) -> str | None:
