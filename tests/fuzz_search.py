@@ -1,4 +1,4 @@
-"""Fuzzes both twins of the search against each other for some seconds: `python tests/hot/fuzz_search.py [SECONDS]`.
+"""Fuzzes both twins of the search against each other for some seconds: `python tests/fuzz_search.py [SECONDS]`.
 
 Prints the pattern and the bytes of the first difference, and exits with 1; the seed is printed, to repeat a run.
 """
