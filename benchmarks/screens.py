@@ -62,6 +62,7 @@ def textual_app() -> None:
 
         def on_mount(self) -> None:
             self.query_one(Input).focus()
+            self.query_one(VerticalScroll).anchor()
 
         def on_input_submitted(self) -> None:
             self.run_worker(self.converse())

@@ -10,6 +10,7 @@ from prompt_toolkit.layout import ConditionalContainer, HSplit, Layout, Window
 from prompt_toolkit.layout.controls import BufferControl, FormattedTextControl
 from prompt_toolkit.layout.dimension import Dimension
 from prompt_toolkit.layout.menus import CompletionsMenu
+from prompt_toolkit.layout.processors import HighlightIncrementalSearchProcessor, HighlightSelectionProcessor
 from prompt_toolkit.styles import Style
 from prompt_toolkit.widgets import SearchToolbar
 
@@ -31,6 +32,7 @@ _NAMES = {
 }
 RULE = "─" * 40
 _MENU, _PROMPT = 8, 12
+_ANY_WIDTH = Dimension(preferred=1)
 # In a lower window the rules leave their place to the prompt.
 _LOW = 10
 
@@ -69,7 +71,13 @@ def layout(
     """The layout, with the prompt focused. Each part is asked for at every frame."""
     search = SearchToolbar(backward_search_prompt="history: ", forward_search_prompt="history: ")
     prompt = Window(
-        BufferControl(buffer, search_buffer_control=search.control, preview_search=True),
+        BufferControl(
+            buffer,
+            search_buffer_control=search.control,
+            preview_search=True,
+            include_default_input_processors=False,
+            input_processors=[HighlightIncrementalSearchProcessor(), HighlightSelectionProcessor()],
+        ),
         height=Dimension(min=1, max=_PROMPT),
         wrap_lines=True,
         dont_extend_height=True,
@@ -97,7 +105,8 @@ def layout(
                 search,
                 CompletionsMenu(max_height=_MENU, scroll_offset=1),
                 _rows(below),
-            ]
+            ],
+            width=_ANY_WIDTH,
         ),
         focused_element=prompt,
     )
@@ -114,5 +123,11 @@ def _rows(rows: Callable[[], list[Row]]) -> ConditionalContainer:
             drawn = frame, rows()
         return drawn[1]
 
-    window = Window(FormattedTextControl(lambda: styled(now())), dont_extend_height=True, wrap_lines=False)
+    # With its size told, the window does not lay out its text to learn it.
+    window = Window(
+        FormattedTextControl(lambda: styled(now())),
+        height=lambda: Dimension.exact(len(now())),
+        width=_ANY_WIDTH,
+        wrap_lines=False,
+    )
     return ConditionalContainer(window, Condition(lambda: bool(now())))

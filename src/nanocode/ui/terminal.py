@@ -12,6 +12,8 @@ from prompt_toolkit.output.vt100 import Vt100_Output
 from nanocode.ui.rows import Row, ansi
 
 FRAME_SECONDS = 1 / 30
+# On a slow or busy machine frames become rarer rather than taking more than a sixteenth of its time.
+_SHARE, _RAREST_SECONDS = 16, 0.25
 # A terminal that knows the bracket shows nothing until its end; any other ignores it.
 _BEGIN_FRAME, _END_FRAME = "\x1b[?2026h", "\x1b[?2026l"
 
@@ -69,7 +71,7 @@ class Painter:
         self._output = output
         self._rows: list[str] = []
         self._timer: asyncio.TimerHandle | None = None
-        self._last = 0.0
+        self._due = 0.0
         self._paused = 0
         self.before_frame: Callable[[], None] = lambda: None
 
@@ -84,10 +86,10 @@ class Painter:
         self._output.flush()
 
     def soon(self) -> None:
-        """Draw a frame, not sooner than one after the last."""
+        """Draw a frame when the next one is due."""
         if self._timer is None and not self._paused:
             loop = asyncio.get_running_loop()
-            self._timer = loop.call_at(max(self._last + FRAME_SECONDS, loop.time()), self.frame)
+            self._timer = loop.call_at(max(self._due, loop.time()), self.frame)
 
     def frame(self) -> None:
         """Print what waits and draw the prompt anew, now."""
@@ -96,10 +98,10 @@ class Painter:
             self._timer = None
         if self._paused:
             return
+        begun = asyncio.get_running_loop().time()
         self.before_frame()
         text = "".join(f"{row}\r\n" for row in self._rows)
         self._rows.clear()
-        self._last = asyncio.get_running_loop().time()
         if self.app is None or not self.app.is_running:
             self._output.write_raw(text)
             self._output.flush()
@@ -107,6 +109,8 @@ class Painter:
             self._above(self.app, text)
         else:
             self.app.invalidate()
+        ended = asyncio.get_running_loop().time()
+        self._due = max(begun + FRAME_SECONDS, ended + min(_SHARE * (ended - begun), _RAREST_SECONDS))
 
     def _above(self, app: Prompt, text: str) -> None:
         output = self._output
