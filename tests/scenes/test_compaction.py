@@ -133,6 +133,26 @@ def test_a_bad_summary_leaves_the_history_as_it_was(nanocode: Program, bad: Repl
     assert sum(map(is_summary, peer.requests)) == 1, "what failed is not tried at each turn"
 
 
+def test_a_prompt_that_fills_the_window_by_itself_is_not_compacted_at_each_turn(nanocode: Program) -> None:
+    def patient(request: Request) -> Reply:
+        if is_summary(request):
+            return reply(text(SUMMARY))
+        turn = sum(message["role"] == "assistant" for message in request.messages)
+        return (
+            reply(text("done")) if seen(request) > 7 else reply(call("read", {"path": "file1.txt", "offset": turn + 1}))
+        )
+
+    def seen(request: Request) -> int:
+        return sum(not is_summary(each) for each in peer.requests)
+
+    small(nanocode, files=1)
+    (nanocode.cwd / "AGENTS.md").write_text("a rule of many words\n" * 1400)
+    with Peer(patient) as peer:
+        done = nanocode.at(peer.url).run("--mode", "json", "--tools", "read", "go")
+    assert done.code == 0, done.events[-1]
+    assert sum(map(is_summary, peer.requests)) == 1
+
+
 def test_an_overflow_is_compacted_and_tried_once_more(nanocode: Program) -> None:
     # The window that we know of is far larger than the server's.
     small(nanocode).environ["NANOCODE_CONTEXT_WINDOW_TOKENS"] = "100000"

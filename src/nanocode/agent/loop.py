@@ -145,12 +145,13 @@ class Agent:
 
     async def _make_room(self, spent: Spent, *, tight: bool = False) -> bool:
         """Whether the next request is smaller than it would have been."""
-        done = None
         try:
             done = await self.compact(spent, tight=tight)
         except (CompactionError, ProviderError) as error:
+            self._hopeless = True
             self._emit(Notice(f"the conversation is not compacted: {error}"))
-        self._hopeless = done is None
+            return False
+        self._hopeless = done is not None and self.window.full(self.request)
         return done is not None
 
     async def compact(self, spent: Spent, instructions: str = "", *, tight: bool = False) -> Compacted | None:
