@@ -124,6 +124,7 @@ def test_fifty_turns_of_bash(nanocode: Program) -> None:
 
 
 def test_a_megabyte_of_arguments_in_four_byte_deltas(nanocode: Program) -> None:
+    nanocode.environ["NANOCODE_CONTEXT_WINDOW_TOKENS"] = "10000000"
     content = "".join(f"line {number} «é»\n" for number in range(60_000))
     arguments = json.dumps({"path": "big.txt", "content": content}, ensure_ascii=False)
     pieces = [
@@ -149,6 +150,7 @@ def test_twenty_thousand_deltas(nanocode: Program) -> None:
 
 
 def test_ten_thousand_calls_in_one_message(nanocode: Program) -> None:
+    nanocode.environ["NANOCODE_CONTEXT_WINDOW_TOKENS"] = "10000000"
     (nanocode.cwd / "a").write_text("x")
     start = {"type": "function", "function": {"name": "ls", "arguments": "{}"}}
     calls = [
