@@ -26,6 +26,8 @@ from nanocode.errors import EditError
 LARGE = 10_000_000
 BLOCK = 20
 ALIKE = 0.6
+# Lines beyond which aider's way takes minutes for what it is to be compared with.
+SLOW = 10_000
 Region = tuple[int, int]
 
 
@@ -102,11 +104,12 @@ def found_in(lines: list[str], rate: float, count: int, slow: int) -> None:
     for name, find, tries in (
         ("nanocode", partial(by_nanocode, native.nearest, data), count),
         ("rapidfuzz", partial(by_rapidfuzz, lines), slow),
-        ("difflib, aider's way", partial(by_difflib, lines), slow),
+        ("difflib, aider's way", partial(by_difflib, lines), slow if len(lines) <= SLOW else 0),
     ):
         tried = list(islice(zip(starts, blocks, strict=True), tries))
         hits = sum(right(find(block), start) for start, block in tried)
-        print(f"{len(lines)} lines, {rate:.0%} of lines changed: {name} finds {hits} of {len(tried)}")
+        if tried:
+            print(f"{len(lines)} lines, {rate:.0%} of lines changed: {name} finds {hits} of {len(tried)}")
 
 
 def hints(lines: list[str], count: int, rounds: int) -> list[compare.Figure]:
@@ -118,8 +121,9 @@ def hints(lines: list[str], count: int, rounds: int) -> list[compare.Figure]:
         "nanocode": lambda: by_nanocode(native.nearest, data, block),
         "nanocode, Python twin": lambda: by_nanocode(python.nearest, data, block),
         "rapidfuzz": lambda: by_rapidfuzz(lines, block),
-        "difflib, aider's way": lambda: by_difflib(lines, block),
     }
+    if count <= SLOW:
+        contenders["difflib, aider's way"] = lambda: by_difflib(lines, block)
     case = f"hint in {count} lines"
     return compare.compare(case, contenders, size=len(data), normal=lambda found: right(found, start), rounds=rounds)
 
@@ -154,8 +158,9 @@ def large(lines: list[str], number: int, end: str, rounds: int) -> list[compare.
     contenders = {
         "nanocode": lambda: edited(native, data, edits),
         "nanocode, Python twin": lambda: edited(python, data, edits),
-        "replace + difflib": lambda: by_replace(data, edits),
     }
+    if end == "\n":
+        contenders["replace + difflib"] = lambda: by_replace(data, edits)
     case = f"10 MB, {number} edits, {'CRLF' if end != chr(10) else 'LF'}"
     return compare.compare(case, contenders, size=len(data), normal=lambda done: done[0], rounds=rounds)
 
