@@ -100,6 +100,23 @@ def test_kill_9_in_the_middle_and_a_second_run_finishes_the_rest(nanocode: Progr
     assert all(seen[name] == 1 for name in kept)
 
 
+def test_kill_9_of_a_batch_leaves_no_child_and_no_command(nanocode: Program) -> None:
+    tasks(nanocode, "a", "b")
+    with Peer(lambda request: reply(call("bash", {"command": "echo $$ $PPID >> pids; sleep 300"}))) as peer:
+        process = nanocode.at(peer.url).start("batch", "t.jsonl", "--workers", "2")
+        path, until = nanocode.cwd / "pids", time.monotonic() + PATIENCE
+        while (not path.exists() or len(path.read_text().split()) < 4) and time.monotonic() < until:
+            time.sleep(0)
+        pids = [int(each) for each in path.read_text().split()]
+        assert len(pids) == 4 and all(map(alive, pids))
+        process.kill()
+        finish(process)
+        until = time.monotonic() + 2
+        while any(map(alive, pids)) and time.monotonic() < until:
+            time.sleep(0)
+        assert not any(map(alive, pids))
+
+
 def test_only_failures_in_transit_are_tried_again_each_in_a_fresh_folder(nanocode: Program) -> None:
     tasks(nanocode, "busy", "refused", "killed", "hopeless")
     nanocode.environ["NANOCODE_TRIES"] = "1"
