@@ -120,7 +120,17 @@ def test_a_fork_goes_on_from_its_parent(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"\n", b"{}\n", b"no json\n", b'{"type":"session"}\n', b'{"type":"session","version":99}\n', b"[]\n"]
+    "data",
+    [
+        b"",
+        b"\n",
+        b"{}\n",
+        b"no json\n",
+        b'{"type":"session"}\n',
+        b'{"type":"session","version":1}\n',
+        b'{"type":"session","version":99}\n',
+        b"[]\n",
+    ],
 )
 def test_what_is_no_session_is_refused(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "t_abc.jsonl"

@@ -215,6 +215,8 @@ def read(data: bytes) -> Saved:
     header = loads(first) if first else None
     if not isinstance(header, dict) or header.pop("type", None) != "session":
         raise ValueError("its first line is no header")
+    if not isinstance(header.get("id"), str):
+        raise ValueError("its header has no id")
     if not isinstance(version := header.pop("version", None), int) or version > VERSION:
         raise ValueError(f"it has version {version}, and this nanocode knows {VERSION}")
     saved = Saved(header)
