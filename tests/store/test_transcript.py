@@ -3,6 +3,7 @@
 import json
 import os
 import stat
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from nanocode.agent.repair import LOST, repaired
 from nanocode.errors import UsageError
-from nanocode.events import Compacted, Event, MessageAdded, RunEnded, RunStarted, UsageReported
+from nanocode.events import Compacted, Event, JobChanged, MessageAdded, RunEnded, RunStarted, UsageReported
 from nanocode.messages import Assistant, Call, Image, Message, ToolAnswer, Usage, User
 from nanocode.store.transcript import NAME_WINDOW, Transcript, read, title
 
@@ -57,6 +58,18 @@ def test_a_compaction_changes_the_view_and_loses_no_message(tmp_path: Path) -> N
     saved = read(path.read_bytes())
     assert tuple(saved.view) == (*head, User("next"))
     assert tuple(saved.messages) == (*TALK, User("next"))
+
+
+def test_what_a_job_used_is_kept_once_and_is_no_turn_of_ours(tmp_path: Path) -> None:
+    job = JobChanged("nano-1", "running", "go", True, "bash: ls", 1.0)
+    transcript = Transcript(tmp_path / "a.jsonl", dict(HEADER))
+    # One that an earlier conversation started may end before this one begins.
+    for event in (replace(job, state="done", usage=Usage(50)), *events(), job):
+        transcript(event)
+    transcript(replace(job, state="failed", usage=Usage(100, 10), cost=0.25))
+    transcript.close()
+    saved = read((tmp_path / "a.jsonl").read_bytes())
+    assert (saved.usage, saved.cost, saved.turns, saved.skipped) == (Usage(114, 13, 1), 1.0, 2, 0)
 
 
 def test_only_the_owner_may_look(tmp_path: Path) -> None:

@@ -107,7 +107,7 @@ class Transcript:
                 self._record("usage", {"usage": counts, "cost": cost})
             case Compacted(before, after, _, messages):
                 self._record("compaction", {"before": before, "after": after, "messages": [*map(to_json, messages)]})
-            case JobChanged(id, state, usage=usage, cost=cost) if event.ended:
+            case JobChanged(id, state, usage=usage, cost=cost) if event.ended and self._size:
                 counts = {"input": usage.input, "output": usage.output, "cached": usage.cached}
                 self._record("job", {"job": id, "state": state, "usage": counts, "cost": cost})
             case RunEnded() if self._size:
