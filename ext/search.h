@@ -576,6 +576,9 @@ static void file_read(Worker *worker, File *file, int descriptor, uint64_t claim
         ssize_t got;
         if (claimed > at + have && claimed - at - have < wanted)
             wanted = (size_t)(claimed - at - have);
+        /* A file that claims no size, as those of `/proc`, may have no end. */
+        if (!claimed && job->longest - (size_t)(at + have) < wanted)
+            wanted = job->longest - (size_t)(at + have);
         got = filled(descriptor, worker->buffer + have, wanted, at + have);
         if (got < 0) {
             file->state = FILE_FAILED;
@@ -583,7 +586,7 @@ static void file_read(Worker *worker, File *file, int descriptor, uint64_t claim
             return;
         }
         have += (size_t)got;
-        ended = (size_t)got < wanted || (claimed && at + have >= claimed);
+        ended = (size_t)got < wanted || at + have >= (claimed ? claimed : job->longest);
         if (sights.first) {
             if (marks_utf16(begin, have) || (job->multiline && !(ended && lacks_needles(job->engine, begin, begin + have)))) {
                 file->state = FILE_DEFERRED;

@@ -289,6 +289,13 @@ def test_a_file_with_a_false_size_is_not_read_for_ever(twin: ModuleType, tmp_pat
     assert twin.search(str(tmp_path), "hit").unreadable == ((b"hollow", "claims a size it does not hold"),)
 
 
+@pytest.mark.skipif(not Path("/proc/self/pagemap").exists(), reason="no such file without an end here")
+def test_a_file_without_a_size_is_not_read_for_ever(twin: ModuleType) -> None:
+    answer = twin.search("/proc/self/pagemap", "no such words")
+    assert (answer.matches, answer.searched, answer.stopped) == (0, 1, False)
+    assert twin.search("/proc/self/status", "^Name:").matches == 1
+
+
 def test_what_cannot_be_read_is_reported_and_the_rest_searched(twin: ModuleType, tmp_path: Path) -> None:
     if os.geteuid() == 0:
         pytest.skip("root reads everything")

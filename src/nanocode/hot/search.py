@@ -3,6 +3,7 @@
 import errno
 import os
 import stat
+import sys
 from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE, getincrementaldecoder
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -89,7 +90,8 @@ def search(
       says why and where. `literal` asks for plain text. Sets, `\\b` and case are Unicode's.
     - A line ends with LF or CR LF, which are no part of it; nor is a UTF-8 byte order mark. A file that starts with one
       of UTF-16 is decoded. A byte that is no UTF-8 is a character that no set holds, and is shown as U+FFFD. A line of
-      more than `LONGEST` bytes is cut there, and counts as one for each piece.
+      more than `LONGEST` bytes is cut there, and counts as one for each piece. No more than that is read of a file that
+      claims to be empty, as those of `/proc` do.
     - `multiline`, or a newline spelled in the pattern: a match may span lines, all of which are matching lines; matches
       that share a line are one. `.` and `[^a]` still end at a line's end, unless `(?s)` is set. Files of more than
       `LARGEST_TEXT` bytes are then left out.
@@ -278,19 +280,27 @@ def _character_end(piece: bytes) -> int:
 
 
 def _decoded(descriptor: int, size: int) -> Iterator[bytes]:
-    size = max(_SMALLEST, min(size, os.fstat(descriptor).st_size + 1))
-    data = _read(descriptor, size)
+    pieces = _pieces(descriptor, size)
+    data = next(pieces, b"")
     if data.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
         decoder = getincrementaldecoder("utf-16")("replace")
         while data:
             yield decoder.decode(data).encode("utf-8", "replace")
-            data = _read(descriptor, size)
+            data = next(pieces, b"")
         yield decoder.decode(b"", True).encode("utf-8", "replace")
         return
-    data = data.removeprefix(BOM_UTF8)
-    while data:
+    yield data.removeprefix(BOM_UTF8)
+    yield from pieces
+
+
+def _pieces(descriptor: int, size: int) -> Iterator[bytes]:
+    claimed = os.fstat(descriptor).st_size
+    size = max(_SMALLEST, min(size, claimed + 1))
+    # A file that claims no size, as those of `/proc`, may have no end.
+    left = sys.maxsize if claimed else LONGEST
+    while left and (data := _read(descriptor, min(size, left))):
         yield data
-        data = _read(descriptor, size)
+        left -= len(data)
 
 
 def _read(descriptor: int, size: int) -> bytes:
