@@ -299,6 +299,20 @@ def test_a_stopped_child_is_killed_too(nanocode: Program) -> None:
     os.kill(shell, signal.SIGKILL)
 
 
+def test_a_stopped_child_does_not_outlive_its_parent(nanocode: Program) -> None:
+    script = casting(
+        boss=[reply(child(prompt="kid"))],
+        kid=[reply(call("bash", {"command": MARK + "kill -STOP $PPID; sleep 300"}))],
+    )
+    with Peer(script) as peer:
+        process = nanocode.at(peer.url).start("--mode", "json", "boss")
+        shell, kid = pids(nanocode.cwd / "pids", 2)
+        process.kill()
+        assert gone([kid], 3)
+        finish(process)
+    os.kill(shell, signal.SIGKILL)
+
+
 def test_long_results_are_cut_with_the_call_that_shows_the_rest(nanocode: Program) -> None:
     words = "0123456789" * 4000
     script = casting(
