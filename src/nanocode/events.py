@@ -10,12 +10,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import Any, ClassVar
 
+from nanocode.frozen import frozen
 from nanocode.jsontext import dumps, loads
 from nanocode.messages import Message, Usage, from_json, to_json
-from nanocode.value import value
 
 
-@value
+@frozen
 class SessionOpened:
     """The header line of a machine-read stream; not part of a run."""
 
@@ -26,7 +26,7 @@ class SessionOpened:
     model: str
 
 
-@value
+@frozen
 class RunStarted:
     """A prompt was taken up."""
 
@@ -34,7 +34,7 @@ class RunStarted:
     model: str
 
 
-@value
+@frozen
 class MessageAdded:
     """A message is now in the history."""
 
@@ -42,7 +42,7 @@ class MessageAdded:
     message: Message
 
 
-@value
+@frozen
 class TextDelta:
     """The next piece of the answer."""
 
@@ -50,7 +50,7 @@ class TextDelta:
     text: str
 
 
-@value
+@frozen
 class ReasoningDelta:
     """The next piece of what the model thinks."""
 
@@ -58,7 +58,7 @@ class ReasoningDelta:
     text: str
 
 
-@value
+@frozen
 class CallStarted:
     """The model began to write a call; its arguments are still arriving."""
 
@@ -66,7 +66,7 @@ class CallStarted:
     name: str
 
 
-@value
+@frozen
 class ToolStarted:
     """`args` is the object the model sent, or its raw text where that was not a JSON object."""
 
@@ -76,7 +76,7 @@ class ToolStarted:
     args: Mapping[str, Any] | str
 
 
-@value
+@frozen
 class ToolOutput:
     """Output of a running tool as it comes; a fast one is thinned out."""
 
@@ -85,7 +85,7 @@ class ToolOutput:
     text: str
 
 
-@value
+@frozen
 class ToolEnded:
     """`result` is what the model reads; `is_error` marks words about a failure; `details` a display may use: a diff."""
 
@@ -98,7 +98,7 @@ class ToolEnded:
     details: str = ""
 
 
-@value
+@frozen
 class UsageReported:
     """One request's tokens; `cost` in dollars, None where the price is unknown."""
 
@@ -107,7 +107,7 @@ class UsageReported:
     cost: float | None
 
 
-@value
+@frozen
 class Retrying:
     """Try `attempt` failed for `reason`; the next follows in `delay` seconds, and deltas since are void."""
 
@@ -117,7 +117,7 @@ class Retrying:
     reason: str
 
 
-@value
+@frozen
 class Compacted:
     """The conversation goes on from `messages` instead of what it was: a summary and its last messages, as they are.
 
@@ -131,7 +131,7 @@ class Compacted:
     messages: tuple[Message, ...]
 
 
-@value
+@frozen
 class QueueChanged:
     """What waits in the inbox now."""
 
@@ -140,7 +140,7 @@ class QueueChanged:
     followups: tuple[str, ...]
 
 
-@value
+@frozen
 class JobChanged:
     """A child agent began, does something else now, or ended. `state`: running, done, failed, cancelled or timeout.
 
@@ -164,7 +164,7 @@ class JobChanged:
         return self.state != "running"
 
 
-@value
+@frozen
 class Notice:
     """Something a person should know; nothing depends on it."""
 
@@ -172,7 +172,7 @@ class Notice:
     text: str
 
 
-@value
+@frozen
 class RunEnded:
     """`stop_reason`: done, failed, transient, limit or interrupted; `error` and `hint` say why when not done."""
 

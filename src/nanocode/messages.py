@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from nanocode.value import value
+from nanocode.frozen import frozen
 
 
-@value
+@frozen
 class Image:
     """A picture for the model: `mime` such as `image/png`, `data` in base64."""
 
@@ -15,14 +15,14 @@ class Image:
     data: str
 
 
-@value
+@frozen
 class System:
     """What the model is told before everything else."""
 
     text: str
 
 
-@value
+@frozen
 class User:
     """What the user says."""
 
@@ -30,7 +30,7 @@ class User:
     images: tuple[Image, ...] = ()
 
 
-@value
+@frozen
 class Call:
     """One tool call; `arguments` is the model's JSON text, byte for byte, parsed once at dispatch."""
 
@@ -39,7 +39,7 @@ class Call:
     arguments: str
 
 
-@value
+@frozen
 class Usage:
     """Tokens as the server counted them; `cached` is the part of `input` read from its prefix cache."""
 
@@ -51,7 +51,7 @@ class Usage:
         return Usage(self.input + other.input, self.output + other.output, self.cached + other.cached)
 
 
-@value
+@frozen
 class Assistant:
     """An answer. `stop`: stop, calls, length, filter or interrupted."""
 
@@ -62,7 +62,7 @@ class Assistant:
     stop: str = "stop"
 
 
-@value
+@frozen
 class ToolAnswer:
     """The one answer to the call `call_id`; `failed` marks words about an error."""
 

@@ -5,12 +5,13 @@ about unknown names are made from them. Precedence: flag, environment, `settings
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from nanocode.errors import UsageError
+from nanocode.frozen import frozen
 from nanocode.jsontext import loads
 
 GO_URL = "https://opencode.ai/zen/go/v1"
@@ -153,7 +154,7 @@ VARIABLES = (
 SECRET_VARIABLES = ("OPENCODE_API_KEY", "OPENCODE_GO_API_KEY", "OPENAI_API_KEY", "OPENCODE_AUTH_CONTENT", "EXA_API_KEY")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Settings:
     """All that a session needs to know of the outside. Paths are absolute; times in seconds; costs in dollars."""
 

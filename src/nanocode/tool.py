@@ -8,6 +8,7 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Protocol, Union, get_args, get_origin, get_type_hints, is_typeddict
 
+from nanocode.frozen import frozen
 from nanocode.messages import Image
 from nanocode.settings import Settings
 
@@ -38,7 +39,7 @@ def _stamp(path: Path) -> tuple[int, int, int]:
     return facts.st_ino, facts.st_size, facts.st_mtime_ns
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Foreign:
     """What an MCP tool gave back."""
 
@@ -60,7 +61,7 @@ class Servers(Protocol):
         """Run a tool; `show` gets its progress."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Context:
     """What a running tool may use: settings, a way to show output as it comes, and the stop byte for threads.
 
@@ -86,7 +87,7 @@ class Context:
         return self.settings.cwd / text
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Result:
     """What a tool gives back: text for the model, images, and `details` for a display: the unified diff of a change."""
 
@@ -95,7 +96,7 @@ class Result:
     details: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Tool:
     """A declared tool. `parameters` is the JSON Schema of its arguments; `aliases` maps older spellings to names.
 

@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 from nanocode.agent.arguments import arguments, parsed
 from nanocode.errors import LimitReached, ToolError, UsageError
 from nanocode.events import Emit, ToolEnded, ToolOutput, ToolStarted
+from nanocode.frozen import frozen
 from nanocode.messages import Call, Image, ToolAnswer
 from nanocode.settings import Settings
 from nanocode.tool import Context, Servers, Stamps, Tool, unwatched
@@ -22,7 +22,7 @@ _AT_ONCE = 8
 _ANSWER_LIMIT = 400_000
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Answer:
     """What came of one run of a tool."""
 

@@ -3,9 +3,9 @@
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
+from nanocode.frozen import frozen
 from nanocode.settings import Settings
 
 CONTEXT = ("AGENTS.md", "agents.md", "CLAUDE.md", "claude.md")
@@ -15,7 +15,7 @@ APPEND = ("APPEND_SYSTEM.md", "append_system.md", "append-system.md")
 LIMIT = 32 << 10
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Found:
     """One file and its text, cut to the limit."""
 

@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from nanocode.context.files import Reader, ancestors, project
 from nanocode.context.frontmatter import split
+from nanocode.frozen import frozen
 from nanocode.settings import Settings
 
 _NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
@@ -16,7 +16,7 @@ _WORD = re.compile(r"""(?:[^\s"']|"[^"]*"|'[^']*'|["'])+""")
 _PLACE = re.compile(r"\$(ARGUMENTS|@|[1-9])")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Skill:
     """One skill; `path` is its file. A `manual` one is not told to the model and runs by `/skill:name` only."""
 
@@ -26,7 +26,7 @@ class Skill:
     manual: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Template:
     """A prompt that the user keeps as a file and calls by `/name`."""
 

@@ -1,18 +1,19 @@
 """All that users keep for the agent around a working folder, found once; knows the files' places, not the model."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from nanocode.context import files, skills
 from nanocode.context.files import Found, Reader
 from nanocode.context.skills import Skill, Template
 from nanocode.errors import UsageError
+from nanocode.frozen import frozen
 from nanocode.nearest import nearest
 from nanocode.settings import Settings
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Surroundings:
     """What was found, and `warnings`, a line each, about what was not taken."""
 

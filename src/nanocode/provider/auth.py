@@ -1,10 +1,11 @@
 """Finds the API key and says where it came from; knows nothing of requests, and never writes a file."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from nanocode.errors import UsageError
+from nanocode.frozen import frozen
 from nanocode.jsontext import loads
 from nanocode.provider.catalog import is_opencode
 from nanocode.settings import Settings
@@ -12,7 +13,7 @@ from nanocode.settings import Settings
 _VARIABLES = ("OPENCODE_API_KEY", "OPENCODE_GO_API_KEY", "OPENAI_API_KEY")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Key:
     """A key and the name of its source; the value never shows in a repr."""
 

@@ -1,12 +1,13 @@
 """What is known of models: windows, prices, protocols; knows nothing of requests and never asks the network."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from nanocode.errors import UsageError
+from nanocode.frozen import frozen
 from nanocode.jsontext import loads
 from nanocode.messages import Usage
 from nanocode.settings import Settings
@@ -16,7 +17,7 @@ WINDOW = 128_000
 OUTPUT = 32_000
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Model:
     """One model. `window` and `output` in tokens (output 0: leave it to the server); prices in dollars a million."""
 

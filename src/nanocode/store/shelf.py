@@ -7,11 +7,11 @@ import time
 import zlib
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from nanocode.errors import UsageError
+from nanocode.frozen import frozen
 from nanocode.jsontext import loads
 from nanocode.settings import Settings
 from nanocode.store.transcript import NAME_WINDOW, Transcript
@@ -20,7 +20,7 @@ _HEAD = 16 << 10
 _NAME = re.compile(rb'^\{"type":"name",.*\}$', re.MULTILINE)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Entry:
     """One session in a listing; `title` is its name, else its first words; `time` the last write, in epoch seconds."""
 

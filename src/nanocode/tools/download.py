@@ -4,10 +4,10 @@ import asyncio
 import socket
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from urllib.request import getproxies, proxy_bypass
 
 from nanocode.errors import ToolError
+from nanocode.frozen import frozen
 from nanocode.guard.addresses import Reach, is_metadata, reach
 from nanocode.http import httpx
 
@@ -16,7 +16,7 @@ _REDIRECTS = (301, 302, 303, 307, 308)
 _ADDRESSES = 3
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Download:
     """What came: `url` after all hops, and the body's first bytes; `cut` says that there was more."""
 

@@ -1,12 +1,12 @@
 """The websearch tool: Exa when it is configured, else DuckDuckGo's HTML page; knows nothing of the pages found."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 from urllib.parse import parse_qs, urlsplit
 
 from nanocode import __version__
 from nanocode.errors import ToolError
+from nanocode.frozen import frozen
 from nanocode.http import httpx
 from nanocode.jsontext import dumps, loads
 from nanocode.settings import Settings
@@ -18,7 +18,7 @@ _ANSWER_BYTES = 4 << 20
 _BLOCKED = "DuckDuckGo blocks this machine as a robot"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Hit:
     """One result."""
 

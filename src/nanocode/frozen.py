@@ -1,4 +1,4 @@
-"""Values: comparable dataclasses with slots, at a third of the import time; knows nothing of what they hold.
+"""Frozen values: comparable dataclasses with slots, at a third of the import time; knows nothing of what they hold.
 
 `dataclass(frozen=True, slots=True)` writes and compiles six methods for each class, which is 1 ms of every start a
 class. Here only `__init__` is made so and the rest is shared; that a value is never changed is left to mypy.
@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(field,))
-def value(kind: type[T]) -> type[T]:
+def frozen(kind: type[T]) -> type[T]:
     """Make a class of annotated fields a value; `replace`, `fields` and `asdict` of dataclasses work on it."""
     made: Any = dataclass(repr=False, eq=False, slots=True)(kind)
     made.__eq__, made.__hash__, made.__repr__ = _equal, _hash, _shown

@@ -7,10 +7,10 @@ from typing import ClassVar
 
 import pytest
 
-from nanocode.value import value
+from nanocode.frozen import frozen
 
 
-@value
+@frozen
 class Ours:
     """A value."""
 
@@ -25,7 +25,7 @@ class Ours:
         return 2 * self.a
 
 
-@value
+@frozen
 class Other:
     """Another with the same fields."""
 
