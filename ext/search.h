@@ -214,7 +214,8 @@ static int keep(Worker *worker, uint64_t number, const uint8_t *begin, const uin
         return 0;
     }
     worker->hit_room = (uint32_t)room;
-    memcpy(worker->text + worker->text_size, begin, size);
+    if (size) /* an empty line may come before there is any text */
+        memcpy(worker->text + worker->text_size, begin, size);
     hit = &worker->hits[worker->hit_count++];
     hit->number = number;
     hit->at = worker->text_size;
