@@ -160,7 +160,10 @@ def _request(source: Any, connection: int) -> Request | None:
     while header := source.readline().decode("latin-1").strip():
         name, _, value = header.partition(":")
         headers[name.lower()] = value.strip()
-    raw = source.read(int(headers.get("content-length", 0)))
+    raw = source.read(length := int(headers.get("content-length", 0)))
+    if len(raw) < length:
+        # The other side was killed while it wrote.
+        return None
     return Request(line[0], line[1], headers, raw, connection)
 
 

@@ -32,10 +32,11 @@ class Done:
 
 @dataclass
 class Program:
-    """nanocode with an environment that holds nothing of the machine but its PATH."""
+    """nanocode with an environment that holds nothing of the machine but its PATH; `before` are words that start it."""
 
     root: Path
     environ: dict[str, str] = field(default_factory=dict)
+    before: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.cwd = self.root / "work"
@@ -54,7 +55,7 @@ class Program:
         """The running process, in a process group of its own."""
         return subprocess.Popen(
             # -P: a `nanocode.py` in the folder is not the program.
-            [sys.executable, "-P", "-m", "nanocode", *arguments],
+            [*self.before, sys.executable, "-P", "-m", "nanocode", *arguments],
             stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
