@@ -8,7 +8,7 @@ from nanocode.provider.catalog import Model
 from nanocode.provider.wire import request
 from nanocode.tools import ALL
 
-PLAIN, KIMI = Model("my-model"), Model("kimi-k2.6")
+PLAIN, KIMI, SEEING = Model("my-model"), Model("kimi-k2.6"), Model("my-model", takes_images=True)
 CALLED = Assistant("", "", (Call("a", "read", '{"path": "x"}'),), stop="calls")
 ANSWERED = ToolAnswer("a", "read", "   1| x")
 
@@ -61,9 +61,27 @@ def test_broken_arguments_are_replayed_as_an_empty_object() -> None:
 def test_images_of_tools_follow_the_answers_in_a_message_of_the_user() -> None:
     image = Image("image/png", "AAAA")
     two = Assistant(calls=(Call("a", "read", "{}"), Call("b", "read", "{}")), stop="calls")
-    roles = sent(two, ToolAnswer("a", "read", "x", images=(image,)), ToolAnswer("b", "read", "y"), Assistant("I see"))
+    answers = ToolAnswer("a", "read", "x", images=(image,)), ToolAnswer("b", "read", "y")
+    roles = sent(two, *answers, Assistant("I see"), model=SEEING)
     assert [each["role"] for each in roles] == ["assistant", "tool", "tool", "user", "assistant"]
     assert roles[3]["content"][1] == {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
+
+
+def test_a_model_that_takes_no_images_is_told_that_they_are_left_out() -> None:
+    image = Image("image/png", "AAAA")
+    talk = (
+        User("look", (image, image)),
+        CALLED,
+        ToolAnswer("a", "read", "a picture", images=(image,)),
+        Assistant("I see"),
+    )
+    seen, unseen = sent(*talk, model=SEEING), sent(*talk, model=PLAIN)
+    assert [each["role"] for each in seen] == ["user", "assistant", "tool", "user", "assistant"]
+    assert [part["type"] for part in seen[0]["content"]] == ["text", "image_url", "image_url"]
+    assert [each["role"] for each in unseen] == ["user", "assistant", "tool", "assistant"]
+    assert unseen[0]["content"] == "look\n[images left out, as this model takes none: 2]"
+    assert unseen[2]["content"] == "a picture\n[images left out, as this model takes none: 1]"
+    assert b"AAAA" not in request(PLAIN, talk, ())
 
 
 def test_limits_and_tools() -> None:

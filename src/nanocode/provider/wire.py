@@ -64,15 +64,22 @@ def _messages(model: Model, messages: Sequence[Message]) -> Iterator[dict[str, A
         if isinstance(message, System):
             yield {"role": "system", "content": message.text}
         elif isinstance(message, User):
-            yield _user(message.text, message.images)
+            yield _user(_seen(model, message), message.images if model.takes_images else ())
         elif isinstance(message, Assistant):
             yield from _assistant(model, message)
         else:
             # Few servers take images inside a tool message, so they follow in a user message.
-            images += message.images
-            yield {"role": "tool", "tool_call_id": message.call_id, "content": message.text}
+            images += message.images if model.takes_images else ()
+            yield {"role": "tool", "tool_call_id": message.call_id, "content": _seen(model, message)}
     if images:
         yield _user("The images of the tool results above.", images)
+
+
+def _seen(model: Model, message: User | ToolAnswer) -> str:
+    """The text, with a word about images that a model switched to in the middle cannot take."""
+    if not message.images or model.takes_images:
+        return message.text
+    return f"{message.text}\n[images left out, as this model takes none: {len(message.images)}]"
 
 
 def _user(text: str, images: Sequence[Image]) -> dict[str, Any]:

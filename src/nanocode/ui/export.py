@@ -48,7 +48,7 @@ def markdown(saved: Saved, clean: Clean) -> str:
 def _markdown(message: Message, clean: Clean) -> Iterator[str]:
     if isinstance(message, User):
         yield f"## User\n\n{clean(message.text)}"
-        yield from (f"![image](data:{image.mime};base64,{image.data})" for image in message.images)
+        yield from map(_pictured, message.images)
     elif isinstance(message, Assistant):
         if message.text:
             yield f"## Assistant\n\n{clean(message.text)}"
@@ -56,6 +56,11 @@ def _markdown(message: Message, clean: Clean) -> Iterator[str]:
     elif isinstance(message, ToolAnswer):
         words = f"{message.name} {'failed' if message.failed else 'result'}"
         yield f"<details><summary>{words}</summary>\n\n{_fenced(clean(message.text))}\n\n</details>"
+        yield from map(_pictured, message.images)
+
+
+def _pictured(image: Image) -> str:
+    return f"![image](data:{image.mime};base64,{image.data})"
 
 
 def _fenced(text: str) -> str:
