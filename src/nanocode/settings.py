@@ -135,7 +135,7 @@ VARIABLES = (
     Variable("NANOCODE_COMPACTION_KEEP_RECENT_TOKENS", "compaction_keep", 20_000, "kept word for word at the end"),
     Variable("NANOCODE_BASH_SECONDS", "bash_seconds", 0.0, "default timeout of bash; 0: none"),
     Variable("NANOCODE_MISE_HOT_RELOAD", "mise", True, "0: bash does not refresh mise's environment first"),
-    Variable("NANOCODE_ROOT_CONTEXT", "root_context", True, "0: no AGENTS.md or CLAUDE.md beside the code"),
+    Variable("NANOCODE_ROOT_CONTEXT", "root_context", True, "0: no AGENTS.md, CLAUDE.md, .agents of a project"),
     Variable("NANOCODE_PARENT_SESSION", "parent_session", "", "set for child processes: the session they belong to"),
     Variable("NANOCODE_WEBFETCH_PRIVATE", "webfetch_private", False, "1: webfetch may reach private addresses"),
     Variable("EXA_API_KEY", "", "", "websearch asks Exa, with this key"),

@@ -65,6 +65,20 @@ def test_a_diff_has_line_numbers_of_the_file_as_it_is_now() -> None:
     ]
 
 
+def test_a_diff_of_several_files_names_each_and_says_what_it_cannot_show() -> None:
+    gone = "--- old.py\n+++ /dev/null\n@@ -1,2 +0,0 @@\n---- a\n-++ b"
+    diff = f"{gone}\n--- /dev/null\n+++ new.py\n@@ -0,0 +1 @@\n+++ c\n--- x.bin\n+++ x.bin\n@@ 5 bytes became 7 @@"
+    assert texts(diff_rows(diff)) == [
+        "old.py",
+        " 1 - --- a",
+        " 2 - ++ b",
+        "new.py",
+        " 1 + ++ c",
+        "x.bin",
+        "@@ 5 bytes became 7 @@",
+    ]
+
+
 def test_a_call_shows_the_end_of_its_output_and_then_folds() -> None:
     calls = Calls(lambda: 30)
     calls.start(ToolStarted("1", "bash", {"command": "make all the things now"}))

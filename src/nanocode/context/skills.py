@@ -53,7 +53,8 @@ def _skill_files(settings: Settings) -> Iterator[tuple[Path, bool]]:
     """Each candidate, and whether it has a folder of its own, whose name is then the skill's."""
     for folder in _project_or_all(settings.cwd):
         yield from _folder(folder / ".nanocode" / "skills", loose=True)
-        yield from _folder(folder / ".agents" / "skills", loose=False)
+        if settings.root_context:
+            yield from _folder(folder / ".agents" / "skills", loose=False)
     yield from _folder(settings.directory / "skills", loose=True)
     yield from _folder(settings.home / ".agents" / "skills", loose=False)
 

@@ -52,15 +52,19 @@ class Surroundings:
         except OSError as error:
             raise UsageError(f"skill `{name}` cannot be read: {error.strerror or error}", "`/reload`") from None
 
-    def listed(self) -> str:
-        """What is loaded, for a person: a line for each kind."""
+    def listed(self, cwd: Path) -> str:
+        """What is loaded, for a person: a line for each kind; paths inside `cwd` are relative to it."""
         rows = (
-            ("system prompt", [str(each.path) for each in self.system]),
-            ("context", [str(each.path) for each in (*self.context, *self.appended)]),
+            ("system prompt", [_named(each, cwd) for each in self.system]),
+            ("context", [_named(each, cwd) for each in (*self.context, *self.appended)]),
             ("skills", list(self.skills)),
             ("prompts", [f"/{name}" for name in self.templates]),
         )
         return "\n".join(f"{name}: {', '.join(values)}" for name, values in rows if values)
+
+
+def _named(found: Found, cwd: Path) -> str:
+    return str(found.path.relative_to(cwd) if found.path.is_relative_to(cwd) else found.path)
 
 
 def look(settings: Settings, allowed: Callable[[Path, bytes], bool]) -> Surroundings:

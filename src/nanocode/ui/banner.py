@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from nanocode import __version__
 from nanocode.session import Session
-from nanocode.ui.rows import BOLD, CYAN, DIM, Row
+from nanocode.ui.rows import BOLD, CYAN, DIM, Row, clean
 
 WAYS = (
     ("OpenCode Go", "export OPENCODE_API_KEY=…   (a login of opencode on this machine is found by itself)"),
@@ -15,12 +15,13 @@ WAYS = (
 
 
 def banner(session: Session) -> list[Row]:
-    """Who is there, in two rows."""
+    """Who is there, in two rows, and what was found for it around the folder."""
     settings = session.settings
     where = str(settings.cwd).replace(str(settings.home), "~", 1) if settings.cwd.is_relative_to(settings.home) else ""
     return [
         [(BOLD, f"nanocode {__version__}"), (DIM, f" · {session.agent.model.id} · key from {session.key_source}")],
         [(DIM, f"{where or settings.cwd} · /help lists the commands, /q quits")],
+        *([(DIM, clean(line))] for line in session.around.listed(settings.cwd).splitlines()),
         [],
     ]
 

@@ -26,7 +26,7 @@ async def skills(desk: Desk, argument: str) -> str:
 async def reload(desk: Desk, argument: str) -> str:
     desk.session.reload()
     await desk.session.reload_servers()
-    return desk.session.around.listed() or "nothing was found to load"
+    return desk.session.around.listed(desk.session.settings.cwd) or "nothing was found to load"
 
 
 async def init(desk: Desk, argument: str) -> str:

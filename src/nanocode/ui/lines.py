@@ -32,7 +32,7 @@ class Lines:
     def run(self, runner: asyncio.Runner) -> int:
         """Ctrl-C interrupts a turn, and twice at an empty prompt leaves."""
         self._out.dim(f"nanocode · {self.session.agent.model.id} · /help lists the commands, /q quits\n")
-        if loaded := self.session.around.listed():
+        if loaded := self.session.around.listed(self.session.settings.cwd):
             self._out.dim(f"{loaded}\n")
         leaving = False
         while not self._left:

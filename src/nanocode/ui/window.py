@@ -3,6 +3,7 @@
 from nanocode.agent.gauge import OVERHEAD, Reading
 from nanocode.errors import UsageError
 from nanocode.session import Session
+from nanocode.ui.changes import shown
 from nanocode.ui.desk import Desk
 
 
@@ -20,11 +21,11 @@ async def context(desk: Desk, argument: str) -> str:
     agent = session.agent
     await agent.window.refine(agent.model)
     reading, limits = agent.window.read(agent.request), agent.window.budget(agent.model)
-    parts = _parts(session)
+    parts, names = _parts(session), _names(session)
     rows = [
         ("window", limits.window, f"of `{agent.model.id}`"),
         ("used", reading.tokens, f"{reading.tokens / limits.window:.0%}, {_source(session, reading)}"),
-        *((f"  {name}", tokens, "") for name, tokens in parts.items()),
+        *((f"  {name}", tokens, names.get(name, "")) for name, tokens in parts.items()),
         ("  messages", max(reading.tokens - sum(parts.values()), 0), str(len(agent.history.messages))),
         ("remaining", max(limits.window - reading.tokens, 0), ""),
         ("threshold", limits.limit, _when(session)),
@@ -38,6 +39,15 @@ def _parts(session: Session) -> dict[str, int]:
     ours["system"] += OVERHEAD
     ours["tools"] = gauge.tools(session.agent.request.tools)
     return {name: round(gauge.ratio * tokens) for name, tokens in ours.items()}
+
+
+def _names(session: Session) -> dict[str, str]:
+    """Where the parts come from."""
+    around, cwd = session.around, session.settings.cwd
+    return {
+        "context files": ", ".join(shown(str(each.path), cwd) for each in around.context),
+        "skills": ", ".join(name for name, skill in around.skills.items() if not skill.manual),
+    }
 
 
 def _source(session: Session, reading: Reading) -> str:
