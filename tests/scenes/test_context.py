@@ -1,5 +1,6 @@
 """What a project and its user wrote down for the agent, as the model is told it by the real program."""
 
+import base64
 import re
 import subprocess
 from pathlib import Path
@@ -159,3 +160,27 @@ def test_reload_reads_again_and_both_lists_are_shown(nanocode: Program) -> None:
     assert "Push on Fridays." in system(after) and RULE not in system(after) and "- y: Brews tea." in system(after)
     sent = str(after.messages[-1]["content"])
     assert "Boil." in sent and sent.endswith("green")
+
+
+PNG = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
+
+
+def test_a_picture_goes_to_a_model_that_takes_one_and_is_left_out_for_another(nanocode: Program) -> None:
+    (nanocode.cwd / "shot.png").write_bytes(PNG)
+    script = [
+        peer.reply(peer.call("read", {"path": "shot.png"})),
+        peer.reply(peer.text("a dot")),
+        peer.reply(peer.text("I take your word")),
+    ]
+    with Peer(script) as server:
+        assert nanocode.at(server.url, "kimi-k2.6").run("what is in @shot.png?").out == "a dot\n"
+        blind = nanocode.at(server.url, "glm-5.1").run("--continue", "and @shot.png now?")
+        assert blind.code == 0 and "`glm-5.1` does not take images" in blind.err
+    first, second, third = server.requests
+    sent = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{base64.b64encode(PNG).decode()}"}}
+    assert first.messages[1]["content"] == [{"type": "text", "text": "what is in @shot.png?"}, sent]
+    assert second.messages[-1]["content"][1] == sent and second.messages[-2]["role"] == "tool"
+    assert b"image_url" not in third.raw
+    assert [str(each["content"]).count("images left out") for each in third.messages[1:]] == [1, 0, 1, 0, 0]

@@ -20,7 +20,9 @@ _MAGIC = {
     b"GIF87a": "image/gif",
     b"GIF89a": "image/gif",
 }
-_PATH = re.compile(r"""@?(?:"([^"\n]+)"|'([^'\n]+)'|((?:\\.|[^\s"'\\])+))""")
+_PATH = re.compile(r"""(?:^|(?<=[\s(\[`]))(@?)(?:"([^"\n]+)"|'([^'\n]+)'|(?:\\.|[^\s"\\])+)""")
+# What a sentence puts around a name.
+_BEFORE, _BEHIND = "([{`'", ".,;:!?)]}`'"
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".gif", ".webp")
 
 
@@ -127,15 +129,30 @@ def _jpeg(data: bytes) -> tuple[int, int] | None:
 def named(text: str, cwd: Path, home: Path) -> Iterator[tuple[str, Path]]:
     """The images that a prompt names, each once: `@shot.png`, and pasted paths with a `/`, quoted or escaped."""
     seen = set()
-    for match in _PATH.finditer(text):
-        written = match[1] or match[2] or re.sub(r"\\(.)", r"\1", match[3])
-        written = unquote(written.removeprefix("file://")) if written.startswith("file://") else written
-        if not written.lower().endswith(_SUFFIXES) or not (match[0][0] == "@" or "/" in written):
-            continue
-        path = home / written[2:] if written.startswith("~/") else cwd / written.removeprefix("@")
-        if path not in seen and _is_image(path):
+    for written in (name for match in _PATH.finditer(text) for name in _meant(match)):
+        path = _path(written, cwd, home)
+        if path and path not in seen and _is_image(path):
             seen.add(path)
-            yield match[0], path
+            yield written, path
+
+
+def _meant(match: re.Match[str]) -> Iterator[str]:
+    """Each name that a match may mean: as it stands, and out of its sentence."""
+    if quoted := match[2] or match[3]:
+        yield match[1] + quoted
+        return
+    bare = re.sub(r"\\(.)", r"\1", match[0])
+    yield bare
+    yield bare.lstrip(_BEFORE).rstrip(_BEHIND)
+
+
+def _path(written: str, cwd: Path, home: Path) -> Path | None:
+    name = written.removeprefix("@")
+    if name.startswith("file://"):
+        name = unquote(name.removeprefix("file://"))
+    if not name.lower().endswith(_SUFFIXES) or not (written[0] == "@" or "/" in name):
+        return None
+    return home / name[2:] if name.startswith("~/") else cwd / name
 
 
 def _is_image(path: Path) -> bool:

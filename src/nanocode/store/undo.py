@@ -193,7 +193,8 @@ class Undo:
             folders.make(self._images.folder)
             flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
             with open(os.open(self._images.folder / _JOURNAL, flags, 0o600), "wb", buffering=0) as file:
-                file.write(dumps(record) + b"\n")
+                # The first newline ends what a crash or a full disk has torn off; blank lines are passed over.
+                file.write(b"\n" + dumps(record) + b"\n")
 
     def _replay(self, path: Path) -> None:
         with suppress(OSError):
