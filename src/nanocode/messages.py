@@ -97,9 +97,9 @@ def from_json(data: Mapping[str, Any]) -> Message:
     fields = dict(data)
     kind = _ROLES[fields.pop("role")]
     if "images" in fields:
-        fields["images"] = tuple(Image(**image) for image in fields["images"])
+        fields["images"] = tuple([Image(**image) for image in fields["images"]])
     if "calls" in fields:
-        fields["calls"] = tuple(Call(**call) for call in fields["calls"])
+        fields["calls"] = tuple([Call(**call) for call in fields["calls"]])
     if fields.get("usage") is not None:
         fields["usage"] = Usage(**fields["usage"])
     return kind(**fields)

@@ -17,7 +17,7 @@ from nanocode.settings import Settings
 from nanocode.store.transcript import NAME_WINDOW, Transcript
 
 _HEAD = 16 << 10
-_NAME = re.compile(rb'^\{"type":"name",.*\}$', re.MULTILINE)
+_NAME = b'\n{"type":"name",'
 
 
 @frozen
@@ -161,5 +161,7 @@ def _ends(path: str, size: int) -> tuple[dict[str, Any], str]:
         if size > _HEAD:
             file.seek(-NAME_WINDOW, os.SEEK_END)
             tail = file.read(NAME_WINDOW)
-    names = _NAME.findall(tail)
-    return loads(head[: head.index(b"\n")]), loads(names[-1])["name"] if names else ""
+    # The part behind the last newline may be torn.
+    named = tail.rfind(_NAME, 0, tail.rfind(b"\n") + 1)
+    name = loads(tail[named + 1 : tail.index(b"\n", named + 1)])["name"] if named >= 0 else ""
+    return loads(head[: head.index(b"\n")]), name

@@ -256,7 +256,9 @@ def _chain(records: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 def _take(saved: Saved, record: dict[str, Any]) -> None:
     kind = record["type"]
     if kind == "message":
-        message = from_json({key: value for key, value in record.items() if key not in _ABOUT})
+        for about in _ABOUT:
+            record.pop(about, None)
+        message = from_json(record)
         saved.messages.append(message)
         saved.view.append(message)
     elif kind in ("usage", "job"):
