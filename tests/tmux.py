@@ -25,6 +25,7 @@ class Terminal:
 
     def __init__(self, socket: str, config: Path) -> None:
         self._base = ["tmux", "-L", socket, "-f", str(config)]
+        self._status = config.with_suffix(".status")
 
     def tmux(self, *words: str, stdin: str | None = None) -> str:
         done = subprocess.run([*self._base, *words], input=stdin, capture_output=True, text=True, timeout=PATIENCE)
@@ -35,7 +36,9 @@ class Terminal:
         pairs = [f"{name}={value}" for name, value in environ.items()]
         command = shlex.join(["env", "-i", *pairs, *words])
         size = ["-x", str(columns), "-y", str(rows)]
-        self.tmux("new-session", "-d", "-s", "test", *size, "-c", str(cwd), f"exec {command}")
+        # tmux itself sometimes forgets how a pane's process ended.
+        noting = f"trap : INT HUP TERM; {command}; echo $? > {shlex.quote(str(self._status))}"
+        self.tmux("new-session", "-d", "-s", "test", *size, "-c", str(cwd), noting)
 
     def type(self, text: str) -> None:
         """Type as fast as a program can."""
@@ -64,7 +67,9 @@ class Terminal:
         return self.screen("-S", "-", *options)
 
     def process(self) -> int:
-        return int(self.tmux("display-message", "-p", "-t", "test", "#{pane_pid}"))
+        """The program's own, below the shell that notes how it ends."""
+        shell = self.tmux("display-message", "-p", "-t", "test", "#{pane_pid}").strip()
+        return int(Path(f"/proc/{shell}/task/{shell}/children").read_text())
 
     def wait(self, holds: Callable[[str], bool]) -> str:
         """The first screen on which something holds."""
@@ -82,12 +87,8 @@ class Terminal:
 
     def end(self) -> int:
         """Wait until the program has ended; its exit code, 128 and more for a signal."""
-        self.wait(lambda screen: self._fact("pane_dead") == "1")
-        signal = self._fact("pane_dead_signal")
-        return 128 + int(signal) if signal else int(self._fact("pane_dead_status"))
-
-    def _fact(self, name: str) -> str:
-        return self.tmux("display-message", "-p", "-t", "test", f"#{{{name}}}").strip()
+        self.wait(lambda screen: self._status.exists() and bool(self._status.read_text()))
+        return int(self._status.read_text())
 
 
 @contextmanager
