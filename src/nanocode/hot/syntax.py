@@ -119,11 +119,16 @@ def rebuilt(node: Node, items: list[Node]) -> Node:
 
 def relaxed(node: Node) -> Node:
     """A regular tree that matches wherever `node` does, and elsewhere too when `node` is not regular."""
-    groups = {each.number: each.item for each in every(node) if isinstance(each, Group)}
+    groups = {each.number: _unanchored(each.item) for each in every(node) if isinstance(each, Group)}
     # A group that refers to others could double in size with each of them: it is taken for anything.
     nested = {number for number, item in groups.items() if any(isinstance(each, Back | If) for each in every(item))}
     anything = Repeat(Chars(SCALARS), 0, None, "")
     return _relaxed(node, groups | dict.fromkeys(nested, anything), False)
+
+
+def _unanchored(node: Node) -> Node:
+    """What a group can have matched: a back-reference repeats its characters, wherever its anchors would hold."""
+    return EMPTY if isinstance(node, At) else rebuilt(node, [_unanchored(each) for each in children(node)])
 
 
 def _relaxed(node: Node, groups: dict[int, Node], folded: bool) -> Node:
