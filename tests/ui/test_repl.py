@@ -1,22 +1,23 @@
-"""What keys and lines do: prompt_toolkit's own pipe as the keyboard, nothing as the screen, a scripted model server."""
+"""What keys and lines do: prompt_toolkit's own pipe as the keyboard, a screen nobody sees, a scripted model server."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from io import StringIO
 from pathlib import Path
 
 import peer
 import pytest
 from peer import Gate, Peer, Script
+from prompt_toolkit.data_structures import Size
 from prompt_toolkit.history import InMemoryHistory
 from prompt_toolkit.input import PipeInput, create_pipe_input
-from prompt_toolkit.output import DummyOutput
 
 from nanocode.session import Session
 from nanocode.settings import Settings
 from nanocode.ui.markdown import uncolored
 from nanocode.ui.repl import Repl
 from nanocode.ui.story import Story
-from nanocode.ui.terminal import Painter
+from nanocode.ui.terminal import Painter, Screen
 
 
 class Desk:
@@ -57,7 +58,7 @@ def play(root: Path, scene: Play, script: Script = (), environ: dict[str, str] |
         environment = {"OPENAI_API_KEY": "sk-test", "PATH": "/usr/bin:/bin"} | (environ or {})
         settings = Settings(root, root, environment, root / ".nanocode", base_url=server.url, tries=1)
         shown: list[str] = []
-        output = DummyOutput()
+        output = Screen(StringIO(), lambda: Size(rows=30, columns=80))
         painter = Painter(output, color=False)
         story = Story(
             lambda rows: shown.extend("".join(text for _, text in row) for row in rows),

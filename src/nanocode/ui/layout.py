@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from prompt_toolkit.application import get_app
 from prompt_toolkit.buffer import Buffer
+from prompt_toolkit.data_structures import Size
 from prompt_toolkit.filters import Condition
 from prompt_toolkit.formatted_text import StyleAndTextTuples
 from prompt_toolkit.layout import ConditionalContainer, HSplit, Layout, Window
@@ -15,7 +16,7 @@ from prompt_toolkit.styles import Style
 from prompt_toolkit.widgets import SearchToolbar
 
 from nanocode.ui.choice import Choice
-from nanocode.ui.rows import Row
+from nanocode.ui.rows import DIM, Row
 
 _NAMES = {
     "1": "bold",
@@ -60,15 +61,36 @@ def styled(rows: list[Row]) -> StyleAndTextTuples:
     return text
 
 
-def layout(
-    buffer: Buffer,
-    choice: Choice,
-    *,
-    live: Callable[[], list[Row]],
-    status: Callable[[], list[Row]],
-    toolbar: Callable[[int], str],
-) -> Layout:
-    """The layout, with the prompt focused. Each part is asked for at every frame."""
+class Surroundings:
+    """The rows above and below the prompt, as this window has room for them. Each part is asked for at every frame."""
+
+    def __init__(
+        self,
+        size: Callable[[], Size],
+        *,
+        live: Callable[[], list[Row]],
+        status: Callable[[], list[Row]],
+        toolbar: Callable[[int], str],
+        color: bool,
+    ) -> None:
+        self._size, self._live, self._status, self._toolbar = size, live, status, toolbar
+        self._dim = DIM if color else ""
+
+    def above(self) -> list[Row]:
+        size = self._size()
+        rows = [*self._live()[-max(size.rows // 2, 1) :], *self._status()]
+        if not self._dim:
+            rows = [[("", text) for _, text in row] for row in rows]
+        return rows if size.rows < _LOW else [*rows, [(self._dim, RULE[: size.columns])]]
+
+    def below(self) -> list[Row]:
+        size = self._size()
+        words: Row = [(self._dim, self._toolbar(size.columns - 1))]
+        return [words] if size.rows < _LOW else [[(self._dim, RULE[: size.columns])], words]
+
+
+def layout(buffer: Buffer, choice: Choice, around: Surroundings, bare: Callable[[], bool]) -> Layout:
+    """The layout, with the prompt focused; while `bare`, nothing is above it."""
     search = SearchToolbar(backward_search_prompt="history: ", forward_search_prompt="history: ")
     prompt = Window(
         BufferControl(
@@ -84,27 +106,16 @@ def layout(
         get_line_prefix=lambda line, wrapped: [("ansicyan", "❯ ")] if not line and not wrapped else [("", "  ")],
     )
     picking = Condition(lambda: choice.open)
-
-    def above() -> list[Row]:
-        size = get_app().output.get_size()
-        rows = [*live()[-max(size.rows // 2, 1) :], *status()]
-        return rows if size.rows < _LOW else [*rows, [("2", RULE[: size.columns])]]
-
-    def below() -> list[Row]:
-        size = get_app().output.get_size()
-        words: Row = [("2", toolbar(size.columns - 1))]
-        return [words] if size.rows < _LOW else [[("2", RULE[: size.columns])], words]
-
-    # Few windows: each costs a tenth of a millisecond at every frame.
+    # Few windows: each costs a tenth of a millisecond at every drawing.
     return Layout(
         HSplit(
             [
-                _rows(above),
+                _rows(lambda: [] if bare() else around.above()),
                 ConditionalContainer(prompt, ~picking),
                 ConditionalContainer(choice.window, picking),
                 search,
                 CompletionsMenu(max_height=_MENU, scroll_offset=1),
-                _rows(below),
+                _rows(around.below),
             ],
             width=_ANY_WIDTH,
         ),

@@ -22,7 +22,7 @@ from nanocode.ui.commands import Command, find
 from nanocode.ui.completion import Suggestions
 from nanocode.ui.desk import Form, Option
 from nanocode.ui.keys import keys
-from nanocode.ui.layout import STYLE, layout
+from nanocode.ui.layout import STYLE, Surroundings, layout
 from nanocode.ui.pastes import Pastes
 from nanocode.ui.rows import CYAN, DIM, Row, clean, cut
 from nanocode.ui.shell import shell
@@ -62,10 +62,15 @@ class Repl:
         self._told = ""
         self._pressed = -_TWICE_SECONDS
         self._ticker: asyncio.TimerHandle | None = None
+        around = Surroundings(
+            output.get_size,
+            live=story.live,
+            status=self._status,
+            toolbar=lambda columns: toolbar(session, columns),
+            color=painter.color,
+        )
         self._app = Prompt(
-            layout=layout(
-                self.buffer, self._choice, live=story.live, status=self._status, toolbar=lambda c: toolbar(session, c)
-            ),
+            layout=layout(self.buffer, self._choice, around, lambda: painter.bare),
             key_bindings=keys(self),
             style=STYLE,
             color_depth=None if painter.color else ColorDepth.DEPTH_1_BIT,
@@ -76,6 +81,7 @@ class Repl:
         self._app.ttimeoutlen, self._app.timeoutlen = 0.05, 0.25
         self._app.terminal_size_polling_interval = None
         painter.app, painter.before_frame = self._app, story.flush
+        painter.above, painter.below = around.above, around.below
 
     async def run(self) -> int:
         loop = asyncio.get_running_loop()

@@ -102,3 +102,10 @@ def _slice(row: Sequence[Span], start: int, end: int) -> Row:
 def cut(text: str, columns: int) -> str:
     """One line of at most `columns`, with `…` where it was longer."""
     return text if width(text) <= columns else text[: _fitting(text, max(columns - 1, 1))] + "…"
+
+
+def trim(row: Row, columns: int) -> Row:
+    """`row`, or as much of it as goes into `columns`."""
+    if sum(width(text) for _, text in row) <= columns:
+        return row
+    return _slice(row, 0, _fitting("".join(text for _, text in row), columns))

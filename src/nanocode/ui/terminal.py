@@ -1,15 +1,16 @@
 """Paints rows above a prompt that stays usable: append-only, 30 frames a second; knows nothing of what rows say."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import cast
 
 from prompt_toolkit.application import Application, in_terminal
 from prompt_toolkit.data_structures import Point
 from prompt_toolkit.output.vt100 import Vt100_Output
 
-from nanocode.ui.rows import Row, ansi
+from nanocode.ui.rows import Row, ansi, trim, width
 
 FRAME_SECONDS = 1 / 30
 # On a slow or busy machine frames become rarer rather than taking more than a sixteenth of its time.
@@ -37,43 +38,110 @@ class Screen(Vt100_Output):
             if self.gone:
                 self.gone()
 
+    @contextmanager
+    def frame(self) -> Iterator[None]:
+        """What is written inside shows at once; one frame may hold another."""
+        if self.held:
+            yield
+            return
+        self.held = True
+        self.write_raw(_BEGIN_FRAME)
+        try:
+            yield
+        finally:
+            self.write_raw(_END_FRAME)
+            self.held = False
+            self.flush()
+
+    def taken(self, draw: Callable[[], None]) -> str:
+        """What `draw` writes, kept back; only inside a frame."""
+        start = len(self._buffer)
+        draw()
+        text = "".join(self._buffer[start:])
+        del self._buffer[start:]
+        return text
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """The prompt and what is below it, as the terminal was sent them; `state` is what they were made from."""
+
+    state: tuple[object, ...]
+    text: str
+    cursor: Point
+    widths: tuple[int, ...]
+
 
 class Prompt(Application[int]):
-    """The one application of a session; it draws itself below what the painter prints."""
+    """The one application of a session; it draws itself below what the painter prints.
+
+    A painter's frame does not lay the prompt out anew, which costs more than all else: it sends again what was sent.
+    """
+
+    _widths: tuple[int, ...] = ()
+
+    def _redraw(self, render_as_done: bool = False) -> None:
+        with cast(Screen, self.output).frame():
+            super()._redraw(render_as_done)
 
     def _on_resize(self) -> None:
         # The terminal has wrapped the drawn rows anew, which upstream does not reckon with: ghosts would stay above.
-        self._recount(self.output.get_size().columns)
+        columns = max(self.output.get_size().columns, 1)
+        at = self.renderer._cursor_pos
+        above = sum(-(-max(used, 1) // columns) for used in self._drawn_widths()[: at.y])
+        self.renderer._cursor_pos = Point(x=at.x % columns, y=above + at.x // columns)
         super()._on_resize()
 
-    def _recount(self, columns: int) -> None:
-        drawn, at = self.renderer._last_screen, self.renderer._cursor_pos
-        if drawn is None or columns < 1:
-            return
-        above = sum(_rows_of(drawn.data_buffer[y], columns) for y in range(at.y))
-        self.renderer._cursor_pos = Point(x=at.x % columns, y=above + at.x // columns)
+    def _drawn_widths(self) -> tuple[int, ...]:
+        """How many columns each drawn row takes."""
+        screen = self.renderer._last_screen
+        if screen is None:
+            return self._widths
+        rows = (screen.data_buffer[y] for y in range(screen.height))
+        return tuple(max((x + 1 for x, cell in row.items() if cell.char != " "), default=0) for row in rows)
 
+    def wipe(self) -> None:
+        """Take away what is drawn; the cursor is where it began."""
+        renderer, at = self.renderer, self.renderer._cursor_pos
+        self.output.cursor_backward(at.x)
+        self.output.cursor_up(at.y)
+        self.output.erase_down()
+        renderer._cursor_pos, renderer._last_screen, renderer._last_style = Point(0, 0), None, None
 
-def _rows_of(line: Any, columns: int) -> int:
-    used = max((x + 1 for x, cell in line.items() if cell.char != " "), default=1)
-    return -(-used // columns)
+    def drawn(self, state: tuple[object, ...], known: Drawn | None) -> Drawn:
+        """The prompt in this state: `known` when nothing has drawn since. For a frame, at the cursor of `wipe`."""
+        if known and known.state == (*state, self.render_counter):
+            return known
+        text = cast(Screen, self.output).taken(self._redraw)
+        return Drawn((*state, self.render_counter), text, self.renderer._cursor_pos, self._drawn_widths())
+
+    def stands(self, above: Sequence[int], drawn: Drawn) -> None:
+        """Take it that `drawn` is on the screen, below rows of these widths that are drawn as well."""
+        self.renderer._cursor_pos = Point(drawn.cursor.x, drawn.cursor.y + len(above))
+        # No screen of its own is known to the renderer then: its next drawing is a whole one.
+        self.renderer._last_screen, self._widths = None, (*above, *drawn.widths)
 
 
 class Painter:
     """Keeps rows until the next frame and prints them above `app`; with nothing to print no timer runs.
 
-    `live` gives what may still change, shown above the prompt: `Prompt`'s layout asks for it at each frame.
+    `above` gives the rows over the prompt that may still change, asked for at each frame; while `bare`, the prompt
+    leaves them out. `below` is what else the prompt shows that changes by itself.
     """
 
-    def __init__(self, output: Any, *, color: bool) -> None:
+    def __init__(self, output: Screen, *, color: bool) -> None:
         self.color = color
         self.app: Prompt | None = None
+        self.bare = False
+        self.before_frame: Callable[[], None] = lambda: None
+        self.above: Callable[[], list[Row]] = list
+        self.below: Callable[[], object] = list
         self._output = output
         self._rows: list[str] = []
         self._timer: asyncio.TimerHandle | None = None
         self._due = 0.0
         self._paused = 0
-        self.before_frame: Callable[[], None] = lambda: None
+        self._drawn: Drawn | None = None
 
     def add(self, rows: Sequence[Row]) -> None:
         """Print these rows with the next frame."""
@@ -93,35 +161,35 @@ class Painter:
 
     def frame(self) -> None:
         """Print what waits and draw the prompt anew, now."""
+        begun = asyncio.get_running_loop().time()
+        if not self._paused:
+            self.before_frame()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         if self._paused:
             return
-        begun = asyncio.get_running_loop().time()
-        self.before_frame()
         text = "".join(f"{row}\r\n" for row in self._rows)
         self._rows.clear()
-        if self.app is None or not self.app.is_running:
+        if self.app is None or not self.app.is_running or self.app._running_in_terminal:
             self._output.write_raw(text)
             self._output.flush()
-        elif text:
-            self._above(self.app, text)
         else:
-            self.app.invalidate()
+            self._draw(self.app, text)
         ended = asyncio.get_running_loop().time()
         self._due = max(begun + FRAME_SECONDS, ended + min(_SHARE * (ended - begun), _RAREST_SECONDS))
 
-    def _above(self, app: Prompt, text: str) -> None:
-        output = self._output
-        output.held = True
-        output.write_raw(_BEGIN_FRAME)
-        app.renderer.erase(leave_alternate_screen=False)
-        output.write_raw(text)
-        app._redraw()
-        output.write_raw(_END_FRAME)
-        output.held = False
-        output.flush()
+    def _draw(self, app: Prompt, text: str) -> None:
+        output, size = self._output, self._output.get_size()
+        with output.frame():
+            app.wipe()
+            self.bare = True
+            self._drawn = app.drawn((size, self.below()), self._drawn)
+            self.bare = False
+            above = [trim(row, size.columns) for row in self.above()]
+            above = above[max(len(above) + len(self._drawn.widths) - size.rows, 0) :]
+            output.write_raw(text + "".join(f"{ansi(row, self.color)}\r\n" for row in above) + self._drawn.text)
+            app.stands([sum(width(piece) for _, piece in row) for row in above], self._drawn)
 
     @asynccontextmanager
     async def aside(self) -> AsyncIterator[None]:
