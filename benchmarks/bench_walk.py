@@ -1,8 +1,7 @@
 """Times listing a tree against ripgrep, fd, git and the plain Python way, each read through a pipe as agents do.
 
-`--linux` is the source in Debian's `linux-source` package, unpacked; its `.gitignore` ends in a rule that ignores all,
-which is taken out, and a `.git` is put there so that ignore rules count. `--rg` is the newest ripgrep (the npm package
-`@vscode/ripgrep` carries one), `--fd` Debian's `fdfind`. The other trees are made.
+Run `python benchmarks/bench_walk.py TREE --rg PATH`, with `--record` to keep the figures under `runs/`. TREE is as in
+`bench_search.py`, and so is ripgrep; `--fd` is Debian's `fdfind`. The other trees are made.
 """
 
 import argparse
@@ -12,46 +11,92 @@ import subprocess
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import compare
+import contest
 import pathspec
+import trees
 
 from nanocode._ext import walk as native
 from nanocode.hot import walk as python
 
 SIZES = (15, 51, 562, 5695)
+FD = ("--type", "f", "--strip-cwd-prefix")
+Run = Callable[[], list[bytes]]
 
 
-def opened(tree: Path) -> Path:
-    """Make Debian's Linux tree one that git's rules do not ignore as a whole."""
-    rules = tree / ".gitignore"
-    kept = [line for line in rules.read_bytes().split(b"\n") if line.strip() not in (b"/*", b"!/debian/")]
-    rules.write_bytes(b"\n".join(kept))
-    (tree / ".git").exists() or (tree / ".git").write_text("gitdir: nowhere\n")
-    return tree
+class Contenders:
+    """Ways to list the files of one tree."""
 
+    def __init__(self, top: Path, rg: str, fd: str, rounds: int) -> None:
+        self.top = top
+        self.rg = rg
+        self.fd = fd
+        self.rounds = rounds
 
-def folder(top: Path, files: int, per_folder: int = 17) -> Path:
-    """A repository of so many files, a few of them ignored."""
-    for number in range(files):
-        path = top / f"part{number // (per_folder * 9)}" / f"room{number // per_folder}" / f"name{number}.c"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("text\n")
-    (top / ".gitignore").write_text("*.o\n/build/\n*7.c\n")
-    subprocess.run(["git", "init", "-q", str(top)], check=True)
-    return top
+    def program(self, *command: str) -> Run:
+        return lambda: lines(*command, cwd=self.top)
+
+    def walker(self, module: Any, **options: Any) -> Run:
+        return lambda: [entry.path for entry in module.walk(str(self.top), kinds="files", **options).entries]
+
+    def listed(self, case: str) -> list[contest.Figure]:
+        contenders = {
+            "nanocode": self.walker(native),
+            "rg --files": self.program(self.rg, "--files"),
+            "fd": self.program(self.fd, *FD),
+        }
+        if (self.top / ".git" / "HEAD").exists():
+            others = ("git", "ls-files", "-co", "--exclude-standard", ":!:**/.*", ":!:.*")
+            contenders["git ls-files"] = self.program(*others)
+        contenders["nanocode, Python twin"] = self.walker(python)
+        contenders["os.walk and pathspec"] = lambda: plain(self.top)
+        return self.contest(case, contenders)
+
+    def globbed(self, case: str) -> list[contest.Figure]:
+        """`**/*.c` in path order, then the newest of them."""
+        wanted = {"globs": ["**/*.c"]}
+        chosen = (self.rg, "--files", "-g", "**/*.c")
+        any_order = {
+            "nanocode": self.walker(native, **wanted),
+            "rg --files -g": self.program(*chosen),
+            "fd -e c": self.program(self.fd, "-e", "c", *FD),
+            "nanocode, Python twin": self.walker(python, **wanted),
+        }
+        newest = {
+            "nanocode": self.walker(native, **wanted, newest=True),
+            "rg --sortr modified": self.program(*chosen, "--sortr", "modified"),
+            "nanocode, Python twin": self.walker(python, **wanted, newest=True),
+        }
+        return [
+            *self.contest(f"{case}, **/*.c", any_order),
+            *self.contest(f"{case}, **/*.c newest first", newest),
+        ]
+
+    def contest(self, case: str, contenders: dict[str, Run]) -> list[contest.Figure]:
+        figures = contest.contest(case, contenders, normal=set, rounds=self.rounds)
+        print(contest.table(figures), flush=True)
+        return figures
 
 
 def lines(*command: str, cwd: Path) -> list[bytes]:
-    return subprocess.run(command, cwd=cwd, stdout=subprocess.PIPE, check=False).stdout.splitlines()
+    try:
+        done = subprocess.run(command, cwd=cwd, stdout=subprocess.PIPE, timeout=contest.BUDGET_SECONDS, check=False)
+    except subprocess.TimeoutExpired as error:
+        raise TimeoutError from error
+    return done.stdout.splitlines()
 
 
 def plain(top: Path) -> list[bytes]:
     """What a script does: os.walk, and pathspec for each folder's `.gitignore`."""
     found = []
     specs: dict[str, list[tuple[str, pathspec.PathSpec[Any]]]] = {}
+    end = perf_counter() + contest.BUDGET_SECONDS
     for place, folders, names in os.walk(top):
+        if perf_counter() > end:
+            raise TimeoutError
         relative = os.path.relpath(place, top)
         mine = list(specs.get(os.path.dirname(relative) if relative != "." else "", []))
         if ".gitignore" in names:
@@ -66,69 +111,44 @@ def plain(top: Path) -> list[bytes]:
 
         folders[:] = [name for name in folders if name[0] != "." and not left_out(name, "/")]
         kept = (name for name in names if name[0] != "." and not left_out(name))
-        found += [os.fsencode(os.path.relpath(os.path.join(place, name), top)) for name in kept]
+        paths = (os.path.join(place, name) for name in kept)
+        found += [os.fsencode(os.path.relpath(path, top)) for path in paths if not os.path.islink(path)]
     return found
 
 
-def walker(module: Any, top: Path, **options: Any) -> Callable[[], list[bytes]]:
-    return lambda: [entry.path for entry in module.walk(str(top), kinds="files", **options).entries]
-
-
-def found(case: str, top: Path, options: argparse.Namespace, pythons: bool) -> list[compare.Figure]:
-    contenders: dict[str, Callable[[], Any]] = {
-        "nanocode": walker(native, top),
-        "rg --files": lambda: lines(options.rg, "--files", cwd=top),
-        "fd": lambda: lines(options.fd, "--type", "f", "--strip-cwd-prefix", cwd=top),
-    }
-    if (top / ".git").is_dir():
-        others = ("git", "ls-files", "-co", "--exclude-standard", ":!:**/.*", ":!:.*")
-        contenders["git ls-files"] = lambda: lines(*others, cwd=top)
-    if pythons:
-        contenders["nanocode, Python twin"] = walker(python, top)
-        contenders["os.walk and pathspec"] = lambda: plain(top)
-    return compare.compare(case, contenders, normal=sorted, rounds=options.rounds)
-
-
-def globbed(top: Path, options: argparse.Namespace) -> list[compare.Figure]:
-    """`**/*.c` in path order, then the newest of them."""
-    any_order = {
-        "nanocode": walker(native, top, globs=["**/*.c"]),
-        "rg --files -g": lambda: lines(options.rg, "--files", "-g", "**/*.c", cwd=top),
-        "fd -e c": lambda: lines(options.fd, "--type", "f", "-e", "c", "--strip-cwd-prefix", cwd=top),
-        "nanocode, Python twin": walker(python, top, globs=["**/*.c"]),
-    }
-    newest = {
-        "nanocode": walker(native, top, globs=["**/*.c"], newest=True),
-        "rg --sortr modified": lambda: lines(options.rg, "--files", "-g", "**/*.c", "--sortr", "modified", cwd=top),
-        "nanocode, Python twin": walker(python, top, globs=["**/*.c"], newest=True),
-    }
-    return [
-        *compare.compare("linux, **/*.c", any_order, normal=sorted, rounds=options.rounds),
-        *compare.compare("linux, **/*.c newest first", newest, normal=sorted, rounds=options.rounds),
-    ]
+def repository(top: Path, files: int) -> Path:
+    trees.sources(top, files)
+    subprocess.run(["git", "init", "-q", str(top)], check=True)
+    return top
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--linux", type=Path, help="the unpacked source of Linux")
+    parser.add_argument("tree", nargs="?", type=Path)
     parser.add_argument("--rg", default=shutil.which("rg"), help="path of ripgrep")
     parser.add_argument("--fd", default=shutil.which("fdfind") or shutil.which("fd"), help="path of fd")
+    parser.add_argument("--packages", type=int, default=60_000, help="files of the tree of packages")
     parser.add_argument("--record", action="store_true", help="keep the figures under runs/")
-    parser.add_argument("--rounds", type=int, default=compare.ROUNDS)
+    parser.add_argument("--rounds", type=int, default=contest.ROUNDS)
     options = parser.parse_args()
     if not (options.rg and options.fd):
         parser.error("needs ripgrep and fd; say where with `--rg` and `--fd`")
-    figures: list[compare.Figure] = []
-    with tempfile.TemporaryDirectory() as place:
+    rg, fd = os.path.abspath(options.rg), os.path.abspath(options.fd)
+
+    def ways(top: Path) -> Contenders:
+        return Contenders(top, rg, fd, options.rounds)
+
+    figures: list[contest.Figure] = []
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
         for size in SIZES:
-            figures += found(f"{size} files", folder(Path(place, str(size)), size), options, pythons=True)
-        figures += found("60,000 small files", folder(Path(place, "many"), 60_000, 8), options, pythons=False)
-    if options.linux:
-        figures += found("linux", opened(options.linux), options, pythons=True)
-        figures += globbed(options.linux, options)
-    print(compare.table(figures))
+            figures += ways(repository(place / str(size), size)).listed(f"{size} files")
+        figures += ways(trees.packages(place / "packages", options.packages)).listed("packages")
+        tree = options.tree or repository(place / "tree", 4000)
+        figures += ways(tree).listed("tree")
+        figures += ways(tree).globbed("tree")
     if options.record:
-        versions = {name: lines(name, "--version", cwd=Path())[0].decode() for name in (options.rg, options.fd)}
+        versions = {name: lines(name, "--version", cwd=Path())[0].decode() for name in (rg, fd)}
         print(compare.record("walk", figures, {Path(name).name: words for name, words in versions.items()}))
 
 

@@ -107,11 +107,12 @@ def table(figures: Sequence[Figure]) -> str:
     return "\n".join(rows)
 
 
-def record(kind: str, figures: Sequence[Figure], versions: Mapping[str, str]) -> Path:
-    """Write `runs/DATE-KIND.json`, over an earlier one of that day; return its path."""
+def record(kind: str, figures: Sequence[Any], versions: Mapping[str, str], **more: Any) -> Path:
+    """Write `runs/DATE-KIND.json`, over an earlier one of that day, with figures of any dataclass; return its path."""
     date = datetime.now(UTC).date().isoformat()
     path = RUNS / f"{date}-{kind}.json"
-    content = {"date": date, "machine": machine(), "versions": dict(versions), "figures": [asdict(f) for f in figures]}
+    content = {"date": date, "machine": machine(), "versions": dict(versions), **more}
+    content["figures"] = [asdict(figure) for figure in figures]
     path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     return path
