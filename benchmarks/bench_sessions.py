@@ -1,4 +1,4 @@
-"""Sessions on disk: listing a thousand and resuming one of 10 MB, against reading the same files and no more.
+"""Sessions on disk: listing a thousand and resuming 10 MB, compacted or not, against reading the files and no more.
 
 Run `python benchmarks/bench_sessions.py`, with `--record` to keep the figures under `runs/`.
 """
@@ -16,20 +16,25 @@ from typing import Any
 import compare
 import orjson
 
-from nanocode.events import Event, MessageAdded, RunEnded, RunStarted, UsageReported
+from nanocode.events import Compacted, Event, MessageAdded, RunEnded, RunStarted, UsageReported
 from nanocode.messages import Assistant, Call, Message, ToolAnswer, Usage, User, role
 from nanocode.store import shelf
 from nanocode.store.transcript import Transcript
 
 COUNT = 1000
 LONG = 10 << 20
+# Rounds of calls between two compactions.
+FULL = 300
 WORDS = ("the", "walk", "reads", "größer", "木", "def run(self):\n", "    return 1\n", '"quoted"', "\\n", "folder")
 
 Said = list[tuple[str, str]]
 
 
-def talk(chance: random.Random) -> Iterator[Event]:
-    """A conversation without end, as coding has them: an answer calls a tool, whose result is long."""
+def talk(chance: random.Random, full: int | None) -> Iterator[Event]:
+    """A conversation without end, as coding has them: an answer calls a tool, whose result is long.
+
+    After `full` such rounds, a summary takes their place.
+    """
 
     def words(count: int) -> str:
         return " ".join(chance.choices(WORDS, k=count))
@@ -43,14 +48,16 @@ def talk(chance: random.Random) -> Iterator[Event]:
         yield MessageAdded(Assistant(words(20), words(60), (call,), Usage(9000, 200, 8000)))
         yield UsageReported(Usage(9000, 200, 8000), 0.01)
         yield MessageAdded(ToolAnswer(call.id, "read", words(chance.randrange(40, 900))))
+        if full and not number % full:
+            yield Compacted(120_000, 2000, "summary", (User(words(1000)),))
 
 
-def write(directory: Path, cwd: Path, number: int, size: int) -> Path:
+def write(directory: Path, cwd: Path, number: int, size: int, full: int | None = None) -> Path:
     """One session of about that many bytes, written by nanocode itself."""
     id = f"{number:012x}"
     path = shelf.folder(directory, cwd) / f"20261125T{number:06}_{id}.jsonl"
     transcript = Transcript(path, {"id": id, "cwd": str(cwd), "time": "2026-11-25T12:00:00+0000"})
-    events = talk(random.Random(number))
+    events = talk(random.Random(number), full)
     while not path.exists() or path.stat().st_size < size:
         for event in islice(events, 3):
             transcript(event)
@@ -81,13 +88,15 @@ def parsed(path: Path, loads: Callable[[bytes], Any]) -> list[dict[str, Any]]:
 
 
 def said(messages: list[Message] | list[dict[str, Any]]) -> Said:
-    """Messages or records as roles and texts."""
-    found = []
+    """Messages or records as roles and texts, from the last compaction on."""
+    found: Said = []
     for each in messages:
         if not isinstance(each, dict):
             found.append((role(each), each.text))
         elif each["type"] == "message":
             found.append((each["role"], each["text"]))
+        elif each["type"] == "compaction":
+            found = said([{"type": "message", **kept} for kept in each["messages"]])
     return found
 
 
@@ -96,19 +105,24 @@ def figures(root: Path, rounds: int) -> list[compare.Figure]:
     chance = random.Random(6)
     paths = [write(directory, cwd, number, int(chance.lognormvariate(10, 1))) for number in range(COUNT)]
     folder, total = paths[0].parent, sum(path.stat().st_size for path in paths)
-    long = write(directory, alone, COUNT, LONG)
     listing = {
         "nanocode": lambda: listed(directory, cwd),
         "read whole, orjson": lambda: first_lines(folder, orjson.loads),
         "read whole, json": lambda: first_lines(folder, json.loads),
     }
-    resuming = {
-        "nanocode": lambda: resumed(long),
-        "every line, orjson": lambda: parsed(long, orjson.loads),
-        "every line, json": lambda: parsed(long, json.loads),
-    }
     found = compare.compare(f"list {COUNT} of {total >> 20} MB", listing, size=total, rounds=rounds)
-    return found + compare.compare("resume 10 MB", resuming, size=long.stat().st_size, normal=said, rounds=rounds)
+    long = write(directory, alone, COUNT, LONG)
+    found += resuming("resume 10 MB", long, rounds)
+    return found + resuming("resume 10 MB, compacted", write(directory, alone, COUNT + 1, LONG, FULL), rounds)
+
+
+def resuming(case: str, path: Path, rounds: int) -> list[compare.Figure]:
+    contenders = {
+        "nanocode": lambda: resumed(path),
+        "every line, orjson": lambda: parsed(path, orjson.loads),
+        "every line, json": lambda: parsed(path, json.loads),
+    }
+    return compare.compare(case, contenders, size=path.stat().st_size, normal=said, rounds=rounds)
 
 
 def main() -> None:

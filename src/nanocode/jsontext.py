@@ -9,7 +9,7 @@ except ImportError:  # orjson has no wheels for free-threaded builds
     orjson = None  # type: ignore[assignment]
 
 
-def loads(text: bytes | str) -> Any:
+def loads(text: bytes | memoryview | str) -> Any:
     """Parse JSON; also NaN, Infinity and lone surrogate escapes, which servers send and orjson refuses.
 
     Bytes that are not UTF-8 are replaced by U+FFFD. Raises ValueError when the text is not JSON.
@@ -19,8 +19,8 @@ def loads(text: bytes | str) -> Any:
             return orjson.loads(text)
         except ValueError:
             pass
-    if isinstance(text, bytes):
-        text = text.decode("utf-8", "replace")
+    if not isinstance(text, str):
+        text = bytes(text).decode("utf-8", "replace")
     try:
         return json.loads(text)
     except RecursionError:

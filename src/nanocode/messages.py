@@ -93,13 +93,26 @@ def to_json(message: Message) -> dict[str, Any]:
 
 
 def from_json(data: Mapping[str, Any]) -> Message:
-    """The message of a `to_json` dict. Raises KeyError or TypeError on anything else."""
-    fields = dict(data)
-    kind = _ROLES[fields.pop("role")]
-    if "images" in fields:
-        fields["images"] = tuple([Image(**image) for image in fields["images"]])
-    if "calls" in fields:
-        fields["calls"] = tuple([Call(**call) for call in fields["calls"]])
-    if fields.get("usage") is not None:
-        fields["usage"] = Usage(**fields["usage"])
-    return kind(**fields)
+    """The message of a `to_json` dict, whatever else it holds. Raises KeyError or TypeError on anything else.
+
+    Written out for each kind: a long session resumes in the time that it takes to parse it.
+    """
+    match data["role"]:
+        case "tool":
+            failed = data.get("failed", False)
+            return ToolAnswer(data["call_id"], data["name"], data["text"], failed, _images(data))
+        case "assistant":
+            calls = tuple([Call(each["id"], each["name"], each["arguments"]) for each in data.get("calls", ())])
+            used = data.get("usage")
+            usage = None if used is None else Usage(**used)
+            return Assistant(data.get("text", ""), data.get("reasoning", ""), calls, usage, data.get("stop", "stop"))
+        case "user":
+            return User(data["text"], _images(data))
+        case "system":
+            return System(data["text"])
+    raise KeyError(data["role"])
+
+
+def _images(data: Mapping[str, Any]) -> tuple[Image, ...]:
+    found = data.get("images")
+    return tuple([Image(each["mime"], each["data"]) for each in found]) if found else ()

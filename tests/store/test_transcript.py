@@ -132,6 +132,66 @@ def test_a_fork_goes_on_from_its_parent(tmp_path: Path) -> None:
     assert read(path.read_bytes()).view == [TALK[0], User("another way")]
 
 
+records = st.lists(
+    st.tuples(
+        st.sampled_from(["message", "message", "compaction", "usage", "name", "torn", "odd"]),
+        # How many records back the parent is, and whether it is one that was never written.
+        st.sampled_from([1, 1, 1, 1, 2, 3]),
+        st.sampled_from([False, False, False, True]),
+    ),
+    max_size=12,
+)
+
+
+@given(records)
+def test_forks_lost_parents_and_torn_lines_give_the_chain_that_a_plain_reading_gives(
+    drawn: list[tuple[str, int, bool]],
+) -> None:
+    """Ids are the even numbers, so that each odd one names a record that was lost."""
+    lines, places, parents = [json.dumps({"type": "session", "version": 1, **HEADER})], [-1], {}
+    for number, (kind, back, lost) in enumerate(drawn, 1):
+        place = max(len(places) - back, 0)
+        parent: int | None = places[place] + lost
+        about = {"type": kind, "id": 2 * number, "parentId": None if parent == -1 else parent}
+        said = {"role": "user", "text": f"say {number}"}
+        fields: dict[str, Any] = {
+            "message": said,
+            "compaction": {"messages": [{"role": "user", "text": f"sum {number}"}]},
+            "usage": {"usage": {"input": number, "output": 1, "cached": 0}, "cost": 0.5},
+            "name": {"name": f"name {number}"},
+        }.get(kind, {})
+        line = json.dumps(about | fields, separators=(",", ":"))
+        lines.append(line[:-1] if kind == "torn" else line)
+        if kind != "torn":
+            parents[2 * number] = places[place]
+            places.append(2 * number)
+    data = ("\n".join(lines) + "\n").encode()
+
+    chain, at = [], places[-1]
+    while at != -1:
+        chain.append(at // 2)
+        at = parents[at]
+    chain.reverse()
+    kinds = {number: kind for number, (kind, *_) in enumerate(drawn, 1)}
+    view: list[str] = []
+    for number in chain:
+        if kinds[number] == "compaction":
+            view = [f"sum {number}"]
+        elif kinds[number] == "message":
+            view.append(f"say {number}")
+    whole, brief = read(data), read(data, brief=True)
+    assert [each.text for each in whole.view] == [each.text for each in brief.view] == view
+    assert [each.text for each in whole.messages] == [f"say {n}" for n in chain if kinds[n] == "message"]
+    assert whole.messages[len(whole.messages) - len(brief.messages) :] == brief.messages
+    spent = [number for number, kind in kinds.items() if kind == "usage"]
+    names = [f"name {number}" for number, kind in kinds.items() if kind == "name"]
+    for saved in (whole, brief):
+        assert saved.usage == Usage(sum(spent), len(spent)) and saved.cost == 0.5 * len(spent)
+        assert (saved.turns, saved.name) == (len(spent), names[-1] if names else "")
+        assert saved.last_id == (places[-1] if places[-1] != -1 else None)
+        assert saved.skipped == sum(kind == "torn" for kind in kinds.values())
+
+
 @pytest.mark.parametrize(
     "data",
     [

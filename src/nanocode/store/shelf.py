@@ -17,6 +17,7 @@ from nanocode.settings import Settings
 from nanocode.store.transcript import NAME_WINDOW, Transcript
 
 _HEAD = 16 << 10
+_READ = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 _NAME = b'\n{"type":"name",'
 
 
@@ -156,12 +157,19 @@ def _entry(path: str, facts: os.stat_result) -> Entry | None:
 
 
 def _ends(path: str, size: int) -> tuple[dict[str, Any], str]:
-    with open(path, "rb", buffering=0) as file:
-        head = tail = file.read(_HEAD)
+    # Plain calls of the system: a file object costs as much again as both reads.
+    file = os.open(path, _READ)
+    try:
+        head = tail = os.read(file, _HEAD)
         if size > _HEAD:
-            file.seek(-NAME_WINDOW, os.SEEK_END)
-            tail = file.read(NAME_WINDOW)
-    # The part behind the last newline may be torn.
+            os.lseek(file, size - NAME_WINDOW, os.SEEK_SET)
+            tail = os.read(file, NAME_WINDOW)
+    finally:
+        os.close(file)
+    return loads(head[: head.index(b"\n")]), _name(tail) if _NAME in tail else ""
+
+
+def _name(tail: bytes) -> str:
+    """The last name; the part behind the last newline may be torn."""
     named = tail.rfind(_NAME, 0, tail.rfind(b"\n") + 1)
-    name = loads(tail[named + 1 : tail.index(b"\n", named + 1)])["name"] if named >= 0 else ""
-    return loads(head[: head.index(b"\n")]), name
+    return str(loads(tail[named + 1 : tail.index(b"\n", named + 1)])["name"]) if named >= 0 else ""

@@ -8,9 +8,10 @@ opened to append, under a lock that lives as long as the process: a crash leaves
 import errno
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ _TITLE = 120
 
 @dataclass(slots=True)
 class Saved:
-    """What a session file holds: its header, every message ever, and the `view` that the next request goes on from."""
+    """What a session file holds: its header, its messages, and the `view` that the next request goes on from."""
 
     header: dict[str, Any]
     messages: list[Message] = field(default_factory=list)
@@ -80,7 +81,7 @@ class Transcript:
         with open(opened._file, "rb", closefd=False) as file:
             data = file.read()
         try:
-            opened.saved = read(data)
+            opened.saved = read(data, brief=True)
         except ValueError as error:
             opened.close()
             raise UsageError(f"`{path}` is not a session: {error}", "`/resume` lists the sessions") from None
@@ -206,12 +207,37 @@ def title(text: str) -> str:
     return line if len(line) <= _TITLE else line[: _TITLE - 1] + "…"
 
 
-def read(data: bytes) -> Saved:
+def read(data: bytes, *, brief: bool = False) -> Saved:
     """A session from the bytes of its file; a torn last line and lines that are no records are passed over.
 
-    Raises ValueError when the first line is no header of this version or an older one.
+    With `brief`, what a compaction took out of the view is not decoded, and `messages` begins behind it. Raises
+    ValueError when the first line is no header of this version or an older one.
     """
-    first, *lines = data[: max(data.rfind(b"\n"), 0)].split(b"\n")
+    saved, found = Saved(_header(data)), memoryview(data)
+    # Ids grow along the file, forks or not: the parent, or the record before where it is lost, is the next one found.
+    parent, compacted = inf, False
+    for start, end in _lines_backwards(data):
+        if brief and compacted and data.startswith(_LONG, start):
+            continue
+        try:
+            record = loads(found[start:end])
+            if saved.last_id is None:
+                saved.last_id = int(record["id"])
+            if (compacted and brief) or record["id"] > parent:
+                _count(saved, record)
+                continue
+            parent = -1 if record.get("parentId") is None else record["parentId"]
+            compacted = _take(saved, record, compacted) or compacted
+        except (KeyError, TypeError, ValueError):
+            saved.skipped += 1
+    saved.messages.reverse()
+    if not compacted:
+        saved.view = saved.messages.copy()
+    return saved
+
+
+def _header(data: bytes) -> dict[str, Any]:
+    first = data[: max(data.find(b"\n"), 0)]
     header = loads(first) if first else None
     if not isinstance(header, dict) or header.pop("type", None) != "session":
         raise ValueError("its first line is no header")
@@ -219,56 +245,41 @@ def read(data: bytes) -> Saved:
         raise ValueError("its header has no id")
     if not isinstance(version := header.pop("version", None), int) or version > VERSION:
         raise ValueError(f"it has version {version}, and this nanocode knows {VERSION}")
-    saved = Saved(header)
-    for record in _chain(list(_records(lines, saved))):
-        try:
-            _take(saved, record)
-        except (KeyError, TypeError, ValueError):
-            saved.skipped += 1
-    return saved
+    return header
 
 
-def _records(lines: Iterable[bytes], saved: Saved) -> Iterable[dict[str, Any]]:
-    for line in lines:
-        try:
-            record = loads(line)
-        except ValueError:
-            saved.skipped += 1
-            continue
-        if isinstance(record, dict) and isinstance(record.get("id"), int):
-            saved.last_id = record["id"]
-            yield record
-        else:
-            saved.skipped += 1
+def _lines_backwards(data: bytes) -> Iterator[tuple[int, int]]:
+    """Where the whole lines lie, without their newlines, from the last to the second."""
+    end = data.rfind(b"\n")
+    while (before := data.rfind(b"\n", 0, end)) >= 0:
+        yield before + 1, end
+        end = before
 
 
-def _chain(records: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """From the last record up its parents, oldest first; a lost parent is replaced by the record before."""
-    places = {record["id"]: place for place, record in enumerate(records)}
-    chain, at = [], len(records) - 1
-    while at >= 0:
-        chain.append(records[at])
-        parent = records[at].get("parentId")
-        at = -1 if parent is None else min(places.get(parent, at - 1), at - 1)
-    return chain[::-1]
-
-
-def _take(saved: Saved, record: dict[str, Any]) -> None:
+def _take(saved: Saved, record: dict[str, Any], compacted: bool) -> bool:
+    """Add a record of the conversation; whether it is what the view begins with."""
     kind = record["type"]
     if kind == "message":
-        for about in _ABOUT:
-            record.pop(about, None)
-        message = from_json(record)
-        saved.messages.append(message)
-        saved.view.append(message)
-    elif kind in ("usage", "job"):
-        saved.usage += Usage(**record["usage"])
-        saved.cost = None if saved.cost is None or record["cost"] is None else saved.cost + record["cost"]
+        saved.messages.append(from_json(record))
+    elif kind == "compaction" and not compacted:
+        saved.view = [*map(from_json, record["messages"]), *reversed(saved.messages)]
+        return True
+    else:
+        _count(saved, record)
+    return False
+
+
+def _count(saved: Saved, record: dict[str, Any]) -> None:
+    """Add what a record says of the session as a whole: what was spent is spent, on whatever branch."""
+    kind = record["type"]
+    if kind in ("usage", "job"):
+        usage, cost = Usage(**record["usage"]), record["cost"]
+        saved.cost = None if saved.cost is None or cost is None else saved.cost + cost
+        saved.usage += usage
         saved.turns += kind == "usage"
-    elif kind == "compaction":
-        saved.view = [from_json(each) for each in record["messages"]]
     elif kind == "name":
-        saved.name = str(record["name"])
+        saved.name = saved.name or str(record["name"])
 
 
-_ABOUT = ("type", "id", "parentId", "time")
+# The records that hold messages.
+_LONG = (b'{"type":"message",', b'{"type":"compaction",')
