@@ -14,7 +14,7 @@ from nanocode.ui.completion import closest, matching
 from nanocode.ui.diffs import diff_rows
 from nanocode.ui.editor import command, edited
 from nanocode.ui.highlight import Highlighter
-from nanocode.ui.markdown import texts
+from nanocode.ui.markdown import BEFORE, texts
 from nanocode.ui.past import Past
 from nanocode.ui.pastes import Pastes
 from nanocode.ui.toolbar import count, money, spent_words
@@ -163,17 +163,55 @@ def test_an_editor_that_fails_says_so(words: str, message: str) -> None:
         asyncio.run(edited("mine", {"EDITOR": words}, ".md"))
 
 
-def test_code_keeps_its_lines_whatever_the_language() -> None:
-    async def lit() -> Highlighter:
-        highlighter = Highlighter()
-        assert highlighter("python", [], ["x = 1"]) == [[("", "x = 1")]]
-        await highlighter.load()
-        return highlighter
+def lit() -> Highlighter:
+    highlighter = Highlighter()
+    asyncio.run(highlighter.load())
+    return highlighter
 
-    highlighter = asyncio.run(lit())
-    lines = ["def f():", "", '    """two', '    lines"""', "    return 1"]
-    for language in ("python", "PYTHON", "json", "no-such-language", "", "c++"):
-        assert texts(highlighter(language, [], lines)) == lines
+
+SCRIPT = """\
+/** What it does,
+ * and it's "all" of it. */
+function f(a) { // the glob /* is no comment
+  const s = "src/*", t = `${a} and
+  more */`; /* one */ /* two
+  three */ return s + t + 1;
+}
+"""
+CODES = {
+    "python": Path(__file__).read_text("utf-8"),
+    "javascript": SCRIPT * 3,
+    "css": "a {\n color: red; /* x\n y */\n}\n",
+}
+
+
+@pytest.mark.parametrize("language", CODES)
+def test_code_that_streams_has_the_colours_of_the_whole_at_its_price(language: str) -> None:
+    highlighter = lit()
+    lines = CODES[language].splitlines()
+    began = time.process_time()
+    whole = highlighter(language, [], lines)
+    took = time.process_time() - began
+    for step in (3, 2, 1):
+        rows = []
+        began = time.process_time()
+        for at in range(0, len(lines), step):
+            rows += highlighter(language, lines[max(at - BEFORE, 0) : at], lines[at : at + step])
+        assert rows == whole
+        assert time.process_time() - began < 10 * took + 0.01
+
+
+def test_code_keeps_its_lines_whatever_the_language() -> None:
+    highlighter = Highlighter()
+    assert highlighter("python", [], ["x = 1"]) == [[("", "x = 1")]]
+    highlighter = lit()
+    lines = ["def f():", "", '    """two', '    lines"""', "    return 1", "```", "<?php $a /* b", "$ ls"]
+    for language in (
+        *("python", "PYTHON", "json", "no-such-language", "", "c++", "yaml", "markdown", "scheme"),
+        *("console", "erl", "doscon", "php", "html+django", "ruby", "make", "text"),
+    ):
+        for at in range(len(lines)):
+            assert texts(highlighter(language, lines[:at], lines[at:])) == lines[at:], language
     [row] = highlighter("python", ['"""begins', "goes on"], ['ends""" + 1'])
     assert ("32", 'ends"""') in row
     began = time.process_time()

@@ -10,6 +10,8 @@ from nanocode.ui.tables import is_rule, table
 # A line without an end is broken at a blank once it is this long, so that a frame's work does not grow with it.
 _LONGEST = 2000
 _TABLE_LINES = 300
+# So many lines of code are kept to colour the next ones by.
+BEFORE = 50
 
 _FENCE = re.compile(r"(?P<indent> {0,12})(?P<mark>`{3,}|~{3,})\s*(?P<info>[^`]*)$")
 _HEADING = re.compile(r" {0,3}(?P<level>#{1,6})\s+(?P<text>.*?)(?:\s+#+)?\s*$")
@@ -94,7 +96,7 @@ class Markdown:
             return []
         language = (self._fence["info"].split() or [""])[0]
         rows = self._colors(language, self._code, self._fresh)
-        self._code = [*self._code, *self._fresh][-50:]
+        self._code = [*self._code, *self._fresh][-BEFORE:]
         self._fresh = []
         return rows
 
