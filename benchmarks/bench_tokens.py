@@ -15,7 +15,7 @@ from pathlib import Path
 import compare
 import tiktoken
 from corpora import KINDS, texts
-from fit_tokens import vocabulary
+from exact import vocabulary
 
 from nanocode._ext import tokens as native
 from nanocode.agent.gauge import OVERHEAD, Gauge

@@ -2,13 +2,11 @@
 
     python benchmarks/fit_tokens.py CORPUS RANKS [--write]
 
-CORPUS is the folder that `corpora.py` describes. RANKS is `dist/ranks/o200k_base.js` of the npm package
-`js-tiktoken`. Of each kind every other file is fitted to, and the rest is the test. Needs numpy and tiktoken.
+CORPUS is the folder that `corpora.py` describes, RANKS the file that `exact.py` names. Of each kind every other file
+is fitted to, and the rest is the test. Needs numpy.
 """
 
 import argparse
-import base64
-import json
 import zlib
 from pathlib import Path
 from typing import NamedTuple
@@ -16,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import tiktoken
 from corpora import KINDS, texts
+from exact import vocabulary
 
 from nanocode.hot import tokens
 
@@ -46,16 +45,6 @@ class Data(NamedTuple):
 
     def errors(self, table: np.ndarray) -> np.ndarray:
         return self.estimates(table) / self.tokens - 1
-
-
-def vocabulary(path: Path) -> tiktoken.Encoding:
-    text = path.read_text("utf-8")
-    data = json.loads(text[text.index("{") : text.rindex("}") + 1])
-    ranks = {}
-    for line in filter(None, data["bpe_ranks"].split("\n")):
-        _, start, *words = line.split(" ")
-        ranks |= {base64.b64decode(word): int(start) + place for place, word in enumerate(words)}
-    return tiktoken.Encoding("o200k", pat_str=data["pat_str"], mergeable_ranks=ranks, special_tokens={})
 
 
 def measured(root: Path, exact: tiktoken.Encoding, odd: bool) -> Data:

@@ -1,7 +1,7 @@
 """Compiled twin of `nanocode.hot.tokens`; the contract stands there."""
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
-from libc.stdint cimport uint8_t, uint64_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from nanocode.hot import tokens
 
@@ -11,14 +11,27 @@ cdef extern from "Python.h":
     const uint8_t *PyUnicode_1BYTE_DATA(object text)
     Py_ssize_t PyUnicode_GET_LENGTH(object text)
 
+cdef extern from "symbols.h" nogil:
+    enum:
+        BLOCK
+        BLOCK_AHEAD
+        BLANK_SYMBOL
+        TAB_BITS
+        LINE_END_BITS
+    bint block_symbols(const uint8_t *at, uint8_t *symbols)
+    uint32_t block_sum(const uint8_t *table, const uint8_t *symbols)
+
 ABI = 1
 
 cdef int ONE = tokens.ONE, SPACE = tokens.SPACE, TAB = tokens.TAB, LINE_END = tokens.LINE_END
 cdef int SAME = tokens.SAME, SAME_WIDE = tokens.SAME_WIDE
 cdef Py_ssize_t SHORTEST = tokens.SHORTEST, SHORTEST_WIDE = tokens.SHORTEST_WIDE
 
-cdef bytes KEPT = tokens.TABLE
+assert (SPACE, TAB, LINE_END) == (BLANK_SYMBOL, BLANK_SYMBOL + TAB_BITS, BLANK_SYMBOL + LINE_END_BITS)
+
+cdef bytes KEPT = tokens.TABLE, KEPT_BY_PAIR = tokens.BY_PAIR
 cdef const uint8_t *TABLE = <const uint8_t *> PyBytes_AS_STRING(KEPT)
+cdef const uint8_t *BY_PAIR = <const uint8_t *> PyBytes_AS_STRING(KEPT_BY_PAIR)
 
 # The symbol of a byte before a byte that is no whitespace, a blank or tab, or a line end.
 cdef uint8_t[3][256] SYMBOL
@@ -78,27 +91,41 @@ cdef const uint8_t *_repeat(Sum *sum, const uint8_t *at, Py_ssize_t times, int w
 
 
 cdef uint64_t _total(const uint8_t *at, const uint8_t *end) noexcept nogil:
+    cdef uint8_t[BLOCK] symbols
     cdef Sum sum
-    cdef Py_ssize_t times
     # Nothing comes before the first symbol, so it ends no pair.
     sum.value, sum.row = ONE, &NOTHING[0]
-    while at + 1 < end:
+    while end - at >= BLOCK + BLOCK_AHEAD:
+        if block_symbols(at, symbols):
+            sum.value += sum.row[symbols[0]] + block_sum(BY_PAIR, symbols)
+            sum.row = TABLE + 256 * symbols[BLOCK - 1]
+            at += BLOCK
+        else:
+            at = _one_by_one(&sum, at, at + BLOCK, end)
+    at = _one_by_one(&sum, at, end - 1, end)
+    if at < end:
+        _take(&sum, SYMBOL[0][at[0]])
+    return sum.value
+
+
+cdef const uint8_t *_one_by_one(Sum *sum, const uint8_t *at, const uint8_t *stop, const uint8_t *end) noexcept nogil:
+    """Take what begins before `stop`, which is before `end`; where that ends."""
+    cdef Py_ssize_t times
+    while at < stop:
         if at[0] == at[1]:
             if MARK[at[0]]:
                 times = _run(at, end, 1)
                 if times >= SHORTEST:
-                    at = _repeat(&sum, at, times, 1, SAME)
+                    at = _repeat(sum, at, times, 1, SAME)
                     continue
         elif at[0] >= 0xE2 and end - at > 3 and at[3] == at[0] and at[0] < 0xF0:
             times = _run(at, end, 3)
             if times >= SHORTEST_WIDE:
-                at = _repeat(&sum, at, times, 3, SAME_WIDE)
+                at = _repeat(sum, at, times, 3, SAME_WIDE)
                 continue
-        _take(&sum, SYMBOL[AFTER[at[1]]][at[0]])
+        _take(sum, SYMBOL[AFTER[at[1]]][at[0]])
         at += 1
-    if at < end:
-        _take(&sum, SYMBOL[0][at[0]])
-    return sum.value
+    return at
 
 
 def estimate(text):

@@ -49,6 +49,17 @@ def test_it_is_the_sum_over_the_pairs(twin: ModuleType, text: str) -> None:
     assert twin.estimate(text) == naive(text)
 
 
+PLACED = ["====", "\t\t", " \n", "\r\n\r", "━━━", "哈哈", "aaaa", "0000", "``", "\x00" * 4, "\x7f"]
+
+
+@pytest.mark.parametrize("run", PLACED)
+def test_it_is_the_same_sum_wherever_a_run_stands(twin: ModuleType, run: str) -> None:
+    plain = 4 * "some words of a text, "
+    for place in range(len(plain)):
+        text = plain[:place] + run + plain
+        assert twin.estimate(text) == naive(text)
+
+
 @settings(deadline=None, max_examples=300)
 @given(st.text(st.characters(), max_size=40))
 @example("a\ud800\udfff??b")

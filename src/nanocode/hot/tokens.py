@@ -41,7 +41,7 @@ def total(marked: bytes) -> int:
     """The sum of a text's probabilities, times `ONE`; a token always ends with the text."""
     even, odd = memoryview(marked), memoryview(marked)[1:]
     pairs = [view[: len(view) & ~1].cast("H") for view in (even, odd)]
-    return ONE + sum(sum(map(_BY_PAIR.__getitem__, view)) for view in pairs)
+    return ONE + sum(sum(map(BY_PAIR.__getitem__, view)) for view in pairs)
 
 
 def symbols(data: bytes) -> bytes:
@@ -78,4 +78,4 @@ def _by_pair() -> bytes:
 
 
 TABLE = _table()
-_BY_PAIR = _by_pair()
+BY_PAIR = _by_pair()
