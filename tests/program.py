@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -88,6 +89,16 @@ def alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):
         return False
+
+
+def gone(numbers: list[int], seconds: float) -> bool:
+    """Whether these processes end within so long."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        if not any(map(alive, numbers)):
+            return True
+        os.sched_yield()
+    return False
 
 
 def assert_grammar(events: list[dict[str, Any]]) -> None:

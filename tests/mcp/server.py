@@ -1,10 +1,12 @@
 """An MCP server on stdio in plain Python, whose faults the test chooses; knows no SDK and starts at once.
 
-The argument names the fault: fine, silent, dead, dies, junk, stubborn, slow, modern.
+The argument names the fault: fine, silent, dead, junk, stubborn, endless.
 """
 
 import json
 import os
+import signal
+import subprocess
 import sys
 import time
 from typing import Any
@@ -22,6 +24,8 @@ TOOLS: list[dict[str, Any]] = [
     {"name": "ask", "description": "Ask the user", "inputSchema": {"type": "object"}},
     {"name": "roots", "description": "What are the roots", "inputSchema": {"type": "object"}},
     {"name": "big", "description": "A large result", "inputSchema": {"type": "object"}},
+    {"name": "huge", "description": "A result of many megabytes", "inputSchema": {"type": "object"}},
+    {"name": "endless", "description": "A line without an end", "inputSchema": {"type": "object"}},
     {"name": "rich", "description": "All kinds of content", "inputSchema": {"type": "object"}},
     {"name": "place", "description": "Where it runs", "inputSchema": {"type": "object"}},
 ]
@@ -78,6 +82,10 @@ def call(id: Any, name: str, given: dict[str, Any], token: Any) -> None:
         answer(id, json.dumps(asked("roots/list", {})))
     elif name == "big":
         answer(id, "start " + "x" * 200_000 + " end")
+    elif name == "huge":
+        answer(id, "x" * (12 << 20))
+    elif name == "endless":
+        endless()
     elif name == "rich":
         send(id=id, result={"content": RICH, "structuredContent": {"other": True}})
     elif name == "place":
@@ -86,22 +94,30 @@ def call(id: Any, name: str, given: dict[str, Any], token: Any) -> None:
         send(id=id, error={"code": -32602, "message": f"no tool {name}"})
 
 
+def endless() -> None:
+    while True:
+        sys.stdout.write("x" * (1 << 20))
+
+
 def main() -> None:
     if FAULT == "dead":
         sys.stderr.write("config file\nnot found\n")
         sys.exit(2)
+    if FAULT == "stubborn":
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        subprocess.Popen([sys.executable, __file__, "silent"])
     if FAULT in ("silent", "stubborn"):
         sys.stderr.write("waiting for a licence\n")
         sys.stderr.flush()
         time.sleep(600)
+    if FAULT == "endless":
+        endless()
     if FAULT == "junk":
         sys.stdout.write("Welcome to my server!\n\x1b[1mhello\n\xff{}\n[1,\n")
     for text in sys.stdin:
         message = json.loads(text)
         id, method, params = message.get("id"), message.get("method"), message.get("params", {})
         if method == "initialize":
-            if FAULT == "slow":
-                time.sleep(1.5)
             ability = {"tools": {"listChanged": True}}
             about = {"name": "fake", "version": "1"}
             send(id=id, result={"protocolVersion": "2025-06-18", "capabilities": ability, "serverInfo": about})
@@ -112,8 +128,6 @@ def main() -> None:
             call(id, params["name"], params.get("arguments") or {}, token)
         elif id is not None and method:
             send(id=id, error={"code": -32601, "message": "unknown"})
-    if FAULT == "lingers":
-        time.sleep(600)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import resource
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
@@ -183,7 +184,7 @@ def test_bad_servers_are_named_with_their_last_words_and_the_good_ones_work(tmp_
             await call("echo", {"text": "x"}, "silent")(made)
         assert (await call("echo", {"text": "x"}, "junk")(made)).text == "x"
         status = made.status()
-        assert "silent: failed, tools unknown" in status and "fine: ready, 12 tools" in status
+        assert "silent: failed, tools unknown" in status and "fine: ready, 14 tools" in status
 
     run(host(tmp_path, *map(server, ("silent", "dead", "junk", "fine")), start=1.5), work)
     assert (tmp_path / "nano/logs/mcp/dead.log").read_text() == "config file\nnot found\n"
@@ -193,9 +194,27 @@ def test_junk_on_stdout_is_shown_when_nothing_else_came(tmp_path: Path) -> None:
     junk = Server("chatty", "stdio", command="sh", args=("-c", "echo Welcome to my server; sleep 60"))
 
     async def work(made: Host) -> None:
-        assert "not MCP on its stdout: 'Welcome to my server'" in await made.search("", 30, False)
+        assert "\nnot MCP on its stdout: Welcome to my server]" in await made.search("", 30, False)
 
     run(host(tmp_path, junk, start=1.0), work)
+
+
+def test_a_line_without_an_end_ends_the_server_and_no_memory_is_lost_on_it(tmp_path: Path) -> None:
+    async def work(made: Host) -> None:
+        said = await made.search("", 30, False)
+        assert "[MCP server `endless`: it wrote more than 16 MB to its stdout without a newline]" in said
+        with pytest.raises(ToolError, match=r"(?s)`fine`: it ended while `endless` ran, .*: it wrote more than 16 MB"):
+            await call("endless")(made)
+        assert (await call("echo", {"text": "again"})(made)).text == "again"
+
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    run(host(tmp_path, server(), server("endless")), work)
+    # In kB: twice the limit is read ahead, and copied once.
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000
+
+
+def test_a_line_of_some_megabytes_is_a_line(tmp_path: Path) -> None:
+    assert len(text(host(tmp_path, server()), "huge")) == 12 << 20
 
 
 def test_a_command_that_does_not_exist_is_said(tmp_path: Path) -> None:
@@ -274,4 +293,4 @@ def test_selected_tools_are_there_before_their_schemas(tmp_path: Path) -> None:
     run(made, work)
     chosen = {name: entry for name, _, entry in made.selected()}
     assert chosen["mcp__fine__echo"].schema["required"] == ["text"]
-    assert chosen["mcp__junk__look"].reads and len(chosen) == 13
+    assert chosen["mcp__junk__look"].reads and len(chosen) == 15

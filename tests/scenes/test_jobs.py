@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from peer import Gate, Peer, Reply, Request, call, error, reply, text
-from program import PATIENCE, Program, alive, assert_grammar, finish
+from program import PATIENCE, Program, alive, assert_grammar, finish, gone
 from tmux import needs_tmux, terminal
 
 Lines = dict[str, list[Reply] | Callable[[Request], Reply]]
@@ -53,15 +53,6 @@ def pids(path: Path, count: int = 1) -> list[int]:
             return [int(each) for each in found]
         os.sched_yield()
     raise AssertionError(f"{count} children never wrote into {path}")
-
-
-def gone(numbers: list[int], seconds: float) -> bool:
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        if not any(map(alive, numbers)):
-            return True
-        os.sched_yield()
-    return False
 
 
 # The shell and the nanocode above it.

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from peer import Gate, Peer, Request, call, reply, text
-from program import Program, assert_grammar, finish
+from program import Program, assert_grammar, finish, gone
 
 SERVER = Path(__file__).parents[1] / "mcp" / "server.py"
 
@@ -144,6 +144,21 @@ def test_a_signal_in_a_call_leaves_no_server(nanocode: Program, number: int) -> 
         os.kill(process.pid, number)
         done = finish(process)
     assert done.code == 128 + number and not servers_left()
+
+
+def test_kill_leaves_no_server_that_would_live_on(nanocode: Program) -> None:
+    configure(nanocode, silent=entry("silent"), stubborn=entry("stubborn"))
+    gate = Gate()
+    with Peer([reply(text("too late"), gate)]) as peer:
+        process = nanocode.at(peer.url).start("--mode", "json", "go")
+        gate.wait_until_reached()
+        # Two servers, and what one of them started.
+        while len(servers_left()) < 3:
+            pass
+        process.kill()
+        assert gone([int(each) for each in servers_left()], 10)
+        gate.open()
+        assert finish(process).code == -signal.SIGKILL
 
 
 def test_a_projects_servers_need_trust(nanocode: Program) -> None:

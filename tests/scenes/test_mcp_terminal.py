@@ -28,7 +28,7 @@ def test_servers_are_shown_searched_trusted_and_reloaded(nanocode: Program) -> N
         it.say("/mcp search echo")
         it.wait_for("fine/echo(text): Say it again.")
         it.say("/mcp status")
-        it.wait_for("fine: ready, 12 tools")
+        it.wait_for("fine: ready, 14 tools")
         it.say("/trust")
         it.wait_for("Let these files start programs")
         it.keys("2")

@@ -18,7 +18,7 @@ from nanocode.mcp.inventory import Inventory
 from nanocode.mcp.words import Words
 from nanocode.tool import Foreign
 
-# The SDK gives a server that was told to end two seconds, then two more, then kills it.
+# A server that was told to end has two seconds, then two more, and is then killed.
 _END_SECONDS = 6.0
 
 Ask = Callable[[str, dict[str, Any]], Awaitable[dict[str, Any] | None]]
@@ -110,7 +110,7 @@ class Link:
         if owner is None or owner.done():
             return
         self._stop.set()
-        # A second cancellation would break off the SDK's own way to end the process, and leave it running.
+        # A second cancellation would break off the way to the process's end.
         if self._client is None and not owner.cancelling():
             owner.cancel()
         await asyncio.wait({owner}, timeout=_END_SECONDS)
@@ -173,7 +173,8 @@ class Link:
             broken = owner.exception() if owner.done() and not owner.cancelled() else None
             if broken is not None and self._wire.was_refused_unseen(broken):
                 raise _Unseen(self._wire.said(broken))
-            raise ToolError(self._about(f"it ended while `{tool}` ran, which may have had its effect"))
+            why = f": {self._wire.said(broken)}" if broken is not None else ""
+            raise ToolError(self._about(f"it ended while `{tool}` ran, which may have had its effect{why}"))
         if not isinstance(error, self._wire.BREAKS):
             raise error
         raise ToolError(f"MCP server `{self.server.name}`: {self._wire.said(error)}")

@@ -1,6 +1,6 @@
 """The MCP SDK, as much of it as nanocode uses; knows nothing of tasks, caches or restarts.
 
-The only module that imports the SDK, which takes half a second: whoever needs it imports this one, in a thread.
+The only module that others import, of those that need the SDK: it takes half a second, so they do it in a thread.
 """
 
 import asyncio
@@ -17,7 +17,6 @@ import httpx2
 import mcp_types as types
 from mcp.client import Client
 from mcp.client.sse import sse_client
-from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
@@ -27,6 +26,7 @@ from nanocode.jsontext import dumps, loads
 from nanocode.mcp.config import Server
 from nanocode.mcp.inventory import Entry, Inventory
 from nanocode.mcp.login import Visit, provider
+from nanocode.mcp.stdio import stdio
 from nanocode.mcp.words import Words
 from nanocode.messages import Image
 from nanocode.tool import Foreign
@@ -115,16 +115,7 @@ def leaves(error: BaseException) -> list[BaseException]:
 
 def _transport(kind: str, server: Server, words: Words, hooks: Hooks) -> AbstractAsyncContextManager[Any]:
     if kind == "stdio":
-        return stdio_client(
-            StdioServerParameters(
-                command=server.command,
-                args=list(server.args),
-                env=dict(server.env),
-                cwd=hooks.root / server.cwd,
-                encoding_error_handler="replace",
-            ),
-            words.sink,
-        )
+        return stdio(server, hooks.root, words.sink)
     own_key = "authorization" in map(str.lower, server.headers)
     auth = None if own_key else provider(server, hooks.logins, hooks.visit)
     if kind == "sse":
