@@ -1,10 +1,12 @@
 """Opens the MCP servers that a session's files name, those that are trusted; knows nothing of the agent."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nanocode.guard.trust import Trust
+from nanocode.jsontext import loads
 from nanocode.settings import Settings
 
 if TYPE_CHECKING:
@@ -20,12 +22,11 @@ def opened(
     ask: "Ask | None" = None,
 ) -> "Host | None":
     """The host of all configured servers, not started; None where no file names any. `warn` hears what is left out."""
-    files = [path for path in settings.mcp_files if path.is_file()]
+    files = [path for path in settings.mcp_files if path.is_file() and not _is_empty(path)]
     if not files:
         return None
-    # Who has no such file does without all of this.
+    # Who has no server does without all of this.
     from nanocode.mcp import config
-    from nanocode.mcp.host import Host
 
     def allowed(path: Path, content: bytes) -> bool:
         if path.parent == settings.directory or trust.allows(path, content):
@@ -37,4 +38,16 @@ def opened(
     found = config.load(files, settings.environ, settings.cwd, allowed)
     for warning in found.warnings:
         warn(warning)
-    return Host(found, settings, changed, ask) if found.servers or found.disabled else None
+    if not found.servers and not found.disabled:
+        return None
+    from nanocode.mcp.host import Host
+
+    return Host(found, settings, changed, ask)
+
+
+def _is_empty(path: Path) -> bool:
+    """Whether the file surely names no server, such as one whose last server was removed."""
+    with suppress(OSError, ValueError):
+        content = path.read_bytes().strip()
+        return not content or loads(content) in ({}, {"mcpServers": {}}, {"servers": {}})
+    return False

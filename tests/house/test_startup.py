@@ -46,7 +46,11 @@ def test_a_printed_run_loads_no_library_of_other_front_ends(tmp_path: Path) -> N
     assert {"asyncio", "httpx"} <= loaded
 
 
-def test_without_a_configured_server_nothing_of_mcp_is_loaded(tmp_path: Path) -> None:
+@pytest.mark.parametrize("content", [None, "", "{}\n", '{"mcpServers": {}}', '{\n  "servers": {}\n}\n'])
+def test_without_a_configured_server_nothing_of_mcp_is_loaded(tmp_path: Path, content: str | None) -> None:
+    if content is not None:
+        (tmp_path / "nano").mkdir()
+        (tmp_path / "nano" / "mcp.json").write_text(content)
     loaded = modules(tmp_path, "--demo", "--print", "what files are here?")
     assert not [name for name in loaded if name.startswith(("nanocode.mcp", "mcp", "httpx2"))]
 
