@@ -4,6 +4,8 @@
 """
 
 import asyncio
+import json
+import os
 import sys
 import tempfile
 from pathlib import Path
@@ -33,11 +35,27 @@ def filled(schema: dict[str, Any]) -> dict[str, Any]:
     return {name: values.get(each.get("type"), {}) for name, each in schema.get("properties", {}).items()}
 
 
+async def known(url: str) -> dict[str, str]:
+    """What a user would have configured for the scenario, from what the runner says of it."""
+    about = json.loads(os.environ.get("MCP_CONFORMANCE_CONTEXT", "{}"))
+    scenario = os.environ.get("MCP_CONFORMANCE_SCENARIO", "")
+    names = {"clientId": "client_id", "clientSecret": "client_secret"}
+    names |= {"privateKey": "private_key_pem", "algorithm": "signing_algorithm"}
+    login = {name: about.get(theirs) for name, theirs in names.items()}
+    if scenario == "auth/basic-cimd":
+        login["clientMetadataUrl"] = "https://conformance-test.local/client-metadata.json"
+    if scenario.startswith("auth/client-credentials"):
+        async with httpx.AsyncClient() as client:
+            about = await client.get(url.replace("/mcp", "/.well-known/oauth-protected-resource/mcp"))
+        login |= {"grant": "client_credentials", "issuer": about.json()["authorization_servers"][0]}
+    return {name: value for name, value in login.items() if value}
+
+
 async def main(url: str) -> int:
     with tempfile.TemporaryDirectory() as folder:
         here = Path(folder)
         options: dict[str, Any] = {"start_seconds": 25.0, "call_seconds": 25.0, "ask": answered, "visit": visited}
-        link = Link(Server("peer", "http", url=url), here, here, lambda: None, **options)
+        link = Link(Server("peer", "http", url=url, oauth=await known(url)), here, here, lambda: None, **options)
         try:
             await link.refreshed()
             assert link.inventory is not None

@@ -53,11 +53,12 @@ def test_the_transport_is_named_or_follows_from_what_is_there(tmp_path: Path, en
 def test_variables_expand_in_env_headers_args_and_url(tmp_path: Path) -> None:
     entry = """{"url": "https://${HOST:-x.example}/${EMPTY:-mcp}?k=${TOKEN}", "headers": {"X-Key": "$env:TOKEN"},
         "env": {"A": "${env:TOKEN}"}, "args": ["${workspaceFolder}/a"], "envHeaders": {"X-Two": "TOKEN"},
-        "apiKeyEnv": "TOKEN"}"""
+        "apiKeyEnv": "TOKEN", "oauth": {"clientId": "i", "clientSecret": "${TOKEN}", "callbackPort": 8080}}"""
     server = only(loaded(tmp_path, f'{{"mcpServers": {{"a": {entry}}}}}'))
     assert server.url == "https://x.example/mcp?k=t0k"
     assert server.headers == {"X-Key": "t0k", "X-Two": "t0k", "Authorization": "Bearer t0k"}
     assert (server.env, server.args) == ({"A": "t0k"}, (f"{tmp_path}/a",))
+    assert server.oauth == {"clientId": "i", "clientSecret": "t0k", "callbackPort": "8080"}
     assert "t0k" not in repr(server) and "${TOKEN}" in server.shown
 
 
@@ -105,6 +106,14 @@ WRONG: list[tuple[str, str]] = [
     ('{"mcpServers": {"a": {"command": "x", "env": {"b": []}}}}', "`env` must be an object of texts"),
     ('{"mcpServers": {"a": {"command": "x", "timeoutMs": "long"}}}', "`timeoutMs` must be a number"),
     ('{"mcpServers": {"a": {"command": "x", "colour": "red"}}}', "unknown key `colour`"),
+    ('{"mcpServers": {"a": {"command": "x", "oauth": {"colour": "red"}}}}', "unknown key `oauth.colour`"),
+    ('{"mcpServers": {"a": {"command": "x", "oauth": {"grant": "password"}}}}', "`client_credentials` only"),
+    (
+        '{"mcpServers": {"a": {"command": "x", "oauth": {"grant": "client_credentials", "clientId": "i"}}}}',
+        "needs `oauth.clientSecret`",
+    ),
+    ('{"mcpServers": {"a": {"command": "x", "oauth": {"callbackPort": "http"}}}}', "`oauth.callbackPort`"),
+    ('{"mcpServers": {"a": {"command": "x", "oauth": {"clientMetadataUrl": "http://x"}}}}', "https://"),
     ('{"servres": {}}', "unknown key `servres`"),
     ("[" * 5000, "nested too deeply"),
 ]

@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import socket
 import stat
+from base64 import b64encode
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -46,7 +48,8 @@ def guarded(request: Request) -> Reply:
         back = f"{asked['redirect_uri']}?code=the-code&state={asked['state']}"
         return Reply((b"",), 302, (("Location", back),), plain=True)
     if path == "/token":
-        assert parse_qs(request.raw.decode())["code"] == ["the-code"]
+        asked = {name: values[0] for name, values in parse_qs(request.raw.decode()).items()}
+        assert asked.get("code") == "the-code" or asked["grant_type"] == "client_credentials"
         return answer({"access_token": "good", "token_type": "Bearer", "expires_in": 3600, "refresh_token": "again"})
     if request.headers.get("authorization") != "Bearer good":
         where = f'Bearer resource_metadata="{base}/.well-known/oauth-protected-resource/mcp"'
@@ -90,6 +93,36 @@ def test_a_login_is_kept_for_the_next_session(tmp_path: Path) -> None:
     (kept,) = (tmp_path / "nano" / "mcp-logins").iterdir()
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
     assert json.loads(kept.read_text())["tokens"]["access_token"] == "good"
+
+
+CLIENT = {"clientId": "mine", "clientSecret": "s3cret"}
+
+
+def test_a_client_that_the_server_knows_does_not_register(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with Peer(guarded) as peer:
+        assert called(peer, tmp_path, agree, oauth={**CLIENT, "callbackPort": str(port)}) == "it is you"
+    asked = {urlsplit(each.path).path: each for each in peer.requests}
+    assert "/register" not in asked
+    assert asked["/token"].headers["authorization"] == f"Basic {b64encode(b'mine:s3cret').decode()}"
+    query = parse_qs(urlsplit(asked["/authorization"].path).query)
+    assert query["client_id"] == ["mine"] and query["redirect_uri"] == [f"http://127.0.0.1:{port}/callback"]
+
+
+def test_a_program_logs_in_without_a_person(tmp_path: Path) -> None:
+    with Peer(guarded) as peer:
+        machine = {**CLIENT, "grant": "client_credentials", "issuer": f"http://127.0.0.1:{peer.port}", "scope": "read"}
+        assert called(peer, tmp_path, None, oauth=machine) == "it is you"
+    asked = {urlsplit(each.path).path: each for each in peer.requests}
+    assert not {"/register", "/authorization"} & set(asked)
+
+
+def test_a_secret_goes_to_no_other_server_than_its_own(tmp_path: Path) -> None:
+    machine = {**CLIENT, "grant": "client_credentials", "issuer": "https://login.example"}
+    with Peer(guarded) as peer, pytest.raises(ToolError, match="issuer mismatch"):
+        called(peer, tmp_path, None, oauth=machine)
+    assert "/token" not in {urlsplit(each.path).path for each in peer.requests}
 
 
 def test_without_a_person_the_way_to_log_in_is_said(tmp_path: Path) -> None:

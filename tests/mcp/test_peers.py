@@ -186,7 +186,8 @@ auth/metadata-var1 auth/metadata-var2 auth/metadata-var3 auth/scope-from-www-aut
 auth/scope-from-scopes-supported auth/scope-omitted-when-undefined auth/scope-step-up auth/scope-retry-limit
 auth/token-endpoint-auth-basic auth/token-endpoint-auth-post auth/token-endpoint-auth-none
 auth/2025-03-26-oauth-endpoint-fallback auth/resource-mismatch auth/offline-access-scope
-auth/offline-access-not-supported"""
+auth/offline-access-not-supported auth/basic-cimd auth/pre-registration auth/client-credentials-basic
+auth/client-credentials-jwt"""
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS.split())

@@ -21,10 +21,17 @@ _LISTS = {
 KEYS = frozenset(
     (
         *("command", "args", "env", "cwd", "url", "headers", "type", "transport", "enabled", "disabled", "timeoutMs"),
-        *("timeout", "startTimeoutMs", "description", "apiKeyEnv", "envHeaders", "protocolVersion"),
+        *("timeout", "startTimeoutMs", "description", "apiKeyEnv", "envHeaders", "protocolVersion", "oauth"),
         *(name for names in _LISTS.values() for name in names),
     )
 )
+OAUTH_KEYS = frozenset(
+    (
+        *("clientId", "clientSecret", "clientMetadataUrl", "callbackPort", "scope"),
+        *("grant", "issuer", "privateKey", "algorithm"),
+    )
+)
+_MACHINE = "client_credentials"
 _VARIABLE = re.compile(r"\$env:([A-Za-z_]\w*)|\$\{(?:env:)?([A-Za-z_][\w.:-]*?)(?::-([^}]*))?\}")
 
 
@@ -44,6 +51,7 @@ class Server:
     cwd: str = ""
     url: str = field(default="", repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    oauth: Mapping[str, str] = field(default_factory=dict, repr=False)
     allowed: tuple[str, ...] | None = None
     refused: tuple[str, ...] = ()
     selected: tuple[str, ...] = ()
@@ -178,11 +186,17 @@ def _entries(content: bytes, path: Path, warnings: list[str]) -> dict[str, Any]:
             raise Invalid(f"`{key}` must be an object of servers by name")
         found |= value
     for name, entry in found.items():
-        unknown = sorted(set(entry) - KEYS) if isinstance(entry, dict) else []
+        unknown = _unknown(entry) if isinstance(entry, dict) else []
         warnings += [f"unknown key `{key}` of MCP server `{name}` in `{path}` is ignored" for key in unknown]
     others = sorted(set(data) - {"servers", "mcpServers", "inputs", "$schema"})
     warnings += [f"unknown key `{key}` in `{path}` is ignored" for key in others]
     return found
+
+
+def _unknown(entry: dict[str, Any]) -> list[str]:
+    login = entry.get("oauth")
+    inside = sorted(set(login) - OAUTH_KEYS) if isinstance(login, dict) else []
+    return [*sorted(set(entry) - KEYS), *(f"oauth.{key}" for key in inside)]
 
 
 def merged(farther: Mapping[str, Any], nearer: Mapping[str, Any]) -> dict[str, Any]:
@@ -215,6 +229,7 @@ def server(name: str, entry: Mapping[str, Any], environ: Mapping[str, str]) -> S
         args=tuple(args),
         env=_mapping(entry, "env", environ),
         headers=_headers(entry, environ),
+        oauth=_oauth(entry, environ),
         allowed=tuple(lists["allowed"]) if limited and "*" not in lists["allowed"] else None,
         refused=tuple(lists["refused"]),
         selected=tuple(lists["selected"]),
@@ -261,6 +276,21 @@ def _headers(entry: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, 
     if key := _text(entry, "apiKeyEnv"):
         headers["Authorization"] = "Bearer " + expanded(f"$env:{key}", environ)
     return headers
+
+
+def _oauth(entry: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, str]:
+    """How this client is known at the server's login, where it does not register itself."""
+    login = _mapping(entry, "oauth", environ)
+    if login.get("grant", _MACHINE) != _MACHINE:
+        raise Invalid(f"`oauth.grant` can be `{_MACHINE}` only; without it a person logs in")
+    proof = "privateKey" if "privateKey" in login else "clientSecret"
+    if missing := [key for key in ("clientId", proof, "issuer") if "grant" in login and not login.get(key)]:
+        raise Invalid(f"`{_MACHINE}` needs `oauth.{missing[0]}`")
+    if not login.get("callbackPort", "1").isdecimal():
+        raise Invalid("`oauth.callbackPort` must be a number")
+    if not login.get("clientMetadataUrl", "https://").startswith("https://"):
+        raise Invalid("`oauth.clientMetadataUrl` must begin with https://")
+    return login
 
 
 def _mapping(entry: Mapping[str, Any], key: str, environ: Mapping[str, str]) -> dict[str, str]:

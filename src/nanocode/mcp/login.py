@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
@@ -11,6 +11,11 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx2
 from mcp.client.auth import OAuthClientProvider
+from mcp.client.auth.extensions.client_credentials import (
+    ClientCredentialsOAuthProvider,
+    PrivateKeyJWTOAuthProvider,
+    SignedJWTParameters,
+)
 from mcp.shared.auth import AuthorizationCodeResult, OAuthClientInformationFull, OAuthClientMetadata, OAuthToken
 from pydantic import AnyUrl
 
@@ -28,7 +33,10 @@ class LoginNeeded(RuntimeError):
 
 def provider(server: Server, folder: Path, visit: Visit | None) -> httpx2.Auth:
     """What answers the server's 401: kept tokens, or a login where `visit` can show an address to a person."""
-    kept = Kept(folder / f"{sha256(server.url.encode()).hexdigest()[:32]}.json")
+    known = server.oauth
+    kept = Kept(folder / f"{sha256(server.url.encode()).hexdigest()[:32]}.json", known)
+    if "grant" in known:
+        return _machine(server.url, kept, known)
     way_back = _WayBack(kept.port())
 
     async def shown(url: str) -> None:
@@ -44,22 +52,38 @@ def provider(server: Server, folder: Path, visit: Visit | None) -> httpx2.Auth:
             redirect_uris=[AnyUrl(f"http://127.0.0.1:{way_back.port}/callback")],
             grant_types=["authorization_code", "refresh_token"],
             response_types=["code"],
+            scope=known.get("scope"),
         ),
+        client_metadata_url=known.get("clientMetadataUrl"),
         storage=kept,
         redirect_handler=shown,
         callback_handler=way_back.answer,
     )
 
 
-class Kept:
-    """Tokens and registration of one server, in a file that only its owner can read."""
+def _machine(url: str, kept: "Kept", known: Mapping[str, str]) -> httpx2.Auth:
+    """The login of a program that is known at the server, which needs no person."""
+    client, scope, issuer = known["clientId"], known.get("scope"), known["issuer"]
+    if "privateKey" not in known:
+        return ClientCredentialsOAuthProvider(url, kept, client, known["clientSecret"], scope=scope, issuer=issuer)
+    signed = SignedJWTParameters(
+        issuer=client,
+        subject=client,
+        signing_key=known["privateKey"],
+        signing_algorithm=known.get("algorithm", "RS256"),
+    )
+    return PrivateKeyJWTOAuthProvider(url, kept, client, signed.create_assertion_provider(), scope, issuer)
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+
+class Kept:
+    """Tokens and registration of one server, in a file that only its owner can read; `known` is what was configured."""
+
+    def __init__(self, path: Path, known: Mapping[str, str]) -> None:
+        self._path, self._known = path, known
 
     def port(self) -> int:
         """The port that the registration names; servers may hold a client to it."""
-        saved = self._load().get("port")
+        saved = int(self._known["callbackPort"]) if "callbackPort" in self._known else self._load().get("port")
         if isinstance(saved, int):
             return saved
         with socket.create_server(("127.0.0.1", 0)) as probe:
@@ -73,6 +97,12 @@ class Kept:
         self._save(tokens=tokens.model_dump(mode="json", exclude_none=True))
 
     async def get_client_info(self) -> OAuthClientInformationFull | None:
+        if "clientId" in self._known:
+            secret = self._known.get("clientSecret")
+            method = "client_secret_basic" if secret else "none"
+            return OAuthClientInformationFull(
+                client_id=self._known["clientId"], client_secret=secret, token_endpoint_auth_method=method
+            )
         saved = self._load().get("client")
         return OAuthClientInformationFull.model_validate(saved) if saved else None
 
