@@ -1,40 +1,53 @@
 """Counts of tokens: our two twins against tiktoken on the same texts, in turns; equality and error first.
 
-    python benchmarks/bench_tokens.py CORPUS RANKS [--record]
+    npm i --ignore-scripts js-tiktoken
+    python benchmarks/bench_tokens.py node_modules/js-tiktoken/dist/ranks [TREE ...] [--corpus CORPUS] [--record]
 
-CORPUS and RANKS are those of `fit_tokens.py`. The anchored count is measured on made-up sessions over texts of the
-corpus, whose server counts o200k times a factor of its own: how far off the window's use is known before each request.
+The anchored count is measured on the turns of an agent (`turns.py`) in folders of each TREE, by default Python's own
+library: how far off the window's use is known before each request. The server counts with a vocabulary of its own
+times a factor. The estimate by itself is measured on CORPUS, the folder that `corpora.py` describes.
 """
 
 import argparse
 import random
-from collections.abc import Iterator
+import sysconfig
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
 import compare
 import tiktoken
+import turns
 from corpora import KINDS, texts
 from exact import vocabulary
 
 from nanocode._ext import tokens as native
 from nanocode.agent.gauge import OVERHEAD, Gauge
+from nanocode.context.prompt import default
 from nanocode.hot import tokens as python
-from nanocode.messages import Assistant, Call, Message, ToolAnswer, Usage, User
+from nanocode.jsontext import dumps
+from nanocode.messages import Assistant, Message, ToolAnswer, Usage
+from nanocode.tools import ALL
 
-SESSIONS, TURNS = 12, 70
+# Folders of each tree.
+SESSIONS = 6
+SERVERS = ("o200k_base", "cl100k_base")
+# A context from this size on is one that fills a window.
+LONG = 30_000
+# Vendors show the tools to their models in forms of their own.
+TOOLS = (0.8, 1.3)
 
 
 def speed(root: Path, exact: tiktoken.Encoding, rounds: int) -> list[compare.Figure]:
     found = []
     for group in dict.fromkeys(kind.group for kind in KINDS.values()):
         samples = [each for name, kind in KINDS.items() if kind.group == group for each in texts(root, name, True, 10)]
-        assert [python.estimate(each) for each in samples] == [native.estimate(each) for each in samples]
         found += contest(group, samples, exact, rounds)
     return found
 
 
 def contest(group: str, samples: list[str], exact: tiktoken.Encoding, rounds: int) -> list[compare.Figure]:
+    assert [python.estimate(each) for each in samples] == [native.estimate(each) for each in samples]
     contenders = {
         "nanocode": lambda: sum(map(native.estimate, samples)),
         "nanocode, Python twin": lambda: sum(map(python.estimate, samples)),
@@ -57,55 +70,68 @@ def errors(root: Path, exact: tiktoken.Encoding) -> None:
         print(f"{group:12} error in percent: {shown[0]}, of characters / 4: {shown[1]}")
 
 
-def session(pool: list[str], seed: int) -> Iterator[Message]:
-    """One long turn of tool calls, with answers of very different sizes."""
-    chance = random.Random(seed)
-    yield User(chance.choice(pool)[: chance.randrange(40, 2000)])
-    for turn in range(TURNS):
-        yield Assistant(
-            chance.choice(pool)[: chance.randrange(400)], "", (Call(str(turn), "bash", '{"command": "x"}'),)
-        )
-        start, size = chance.randrange(5000), int(chance.lognormvariate(7, 1.2))
-        yield ToolAnswer(str(turn), "bash", chance.choice(pool)[start : start + size])
+def sessions(trees: list[Path]) -> list[list[Message]]:
+    found = []
+    for tree in trees:
+        folders = turns.folders(tree)
+        chosen = random.Random(5).sample(folders, min(SESSIONS, len(folders)))
+        found += [turns.session(folder, seed) for seed, folder in enumerate(chosen)]
+    return found
 
 
-def anchored(root: Path, exact: tiktoken.Encoding) -> list[float]:
-    """The errors of each request's reading, as shares of what its server counts."""
-    pool = [text for name in ("read", "grep", "diff", "log", "python", "json") for text in texts(root, name, True, 40)]
-    wrong = []
-    for seed in range(SESSIONS):
-        factor, gauge, history, total = random.Random(seed).uniform(0.9, 1.3), Gauge(), [], 0
-        for message in session(pool, seed):
-            true = factor * (OVERHEAD + len(exact.encode_ordinary(said(message))))
-            if isinstance(message, Assistant):
-                wrong.append(abs(gauge.read(3000, history).tokens / (total + factor * 3000) - 1))
-                usage = Usage(round(total + factor * 3000), round(true))
-                history.append(Assistant(message.text, "", message.calls, usage))
-                gauge.learn(3000, history)
-            else:
-                history.append(message)
-            total += round(true)
-    return sorted(wrong)
+def anchored(messages: list[Message], exact: tiktoken.Encoding, chance: random.Random) -> list[tuple[float, float]]:
+    """Of each request but the first the tokens as its server counts them, and the error as a share of these."""
+    factor = chance.uniform(0.9, 1.3)
+
+    def true(*said: str) -> float:
+        return factor * (OVERHEAD + sum(len(exact.encode_ordinary(each)) for each in said))
+
+    tools = [f"{tool.name} {tool.description} {dumps(tool.parameters).decode()}" for tool in ALL]
+    gauge, history, wrong = Gauge(), [], []
+    fixed = OVERHEAD + gauge.text(default(ALL)) + gauge.tools(ALL)
+    total = true(default(ALL)) + chance.uniform(*TOOLS) * true(*tools)
+    for message in messages:
+        own = true(*said(message))
+        if isinstance(message, Assistant):
+            wrong.append((total, abs(gauge.read(fixed, history).tokens / total - 1)))
+            history.append(replace(message, usage=Usage(round(total), round(own))))
+            gauge.learn(fixed, history)
+        else:
+            history.append(message)
+        total += own
+    return wrong[1:]
 
 
-def said(message: Message) -> str:
+def said(message: Message) -> list[str]:
     calls = message.calls if isinstance(message, Assistant) else ()
-    return message.text + "".join(f"{call.name} {call.arguments}" for call in calls)
+    return [message.text, *(f"{call.name} {call.arguments}" for call in calls)]
+
+
+def off(case: str, wrong: list[float]) -> str:
+    mean, p95 = 100 * sum(wrong) / len(wrong), 100 * sorted(wrong)[int(0.95 * len(wrong))]
+    return f"{case}, {len(wrong)} requests: {mean:.3f} % off in the mean, {p95:.2f} % at the 95th percentile"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("corpus", type=Path)
     parser.add_argument("ranks", type=Path)
+    parser.add_argument("tree", type=Path, nargs="*", default=[Path(sysconfig.get_path("stdlib"))])
+    parser.add_argument("--corpus", type=Path)
     parser.add_argument("--record", action="store_true", help="keep the figures under runs/")
     parser.add_argument("--rounds", type=int, default=compare.ROUNDS)
     options = parser.parse_args()
+    worked = sessions(options.tree)
+    for server in SERVERS:
+        exact, chance = vocabulary(options.ranks, server), random.Random(6)
+        wrong = [each for messages in worked for each in anchored(messages, exact, chance)]
+        print(off(f"anchored, server counts {server}", [error for _, error in wrong]))
+        print(off(f"  of these from {LONG:,} tokens on", [error for total, error in wrong if total >= LONG]))
     exact = vocabulary(options.ranks)
-    errors(options.corpus, exact)
-    wrong = anchored(options.corpus, exact)
-    mean, p95 = 100 * sum(wrong) / len(wrong), 100 * wrong[int(0.95 * len(wrong))]
-    print(f"anchored, of {len(wrong)} requests: {mean:.2f} % off in the mean, {p95:.2f} % at the 95th percentile")
-    found = speed(options.corpus, exact, options.rounds)
+    answers = [each.text for messages in worked for each in messages if isinstance(each, ToolAnswer)]
+    found = contest("answers of tools", answers, exact, options.rounds)
+    if options.corpus:
+        errors(options.corpus, exact)
+        found += speed(options.corpus, exact, options.rounds)
     print(compare.table(found))
     if options.record:
         print(compare.record("tokens", found, {name: version(name) for name in ("nanocode", "tiktoken")}))

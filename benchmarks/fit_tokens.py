@@ -2,8 +2,8 @@
 
     python benchmarks/fit_tokens.py CORPUS RANKS [--write]
 
-CORPUS is the folder that `corpora.py` describes, RANKS the file that `exact.py` names. Of each kind every other file
-is fitted to, and the rest is the test. Needs numpy.
+CORPUS is the folder that `corpora.py` describes, RANKS that of `exact.py`. Of each kind every other file is
+fitted to, and the rest is the test. Needs numpy.
 """
 
 import argparse

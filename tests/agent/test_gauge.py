@@ -23,6 +23,7 @@ def words(number: int) -> str:
 
 ASKED = User(words(500))
 CALLED = Assistant("", words(3), (Call("1", "read", '{"path": "a"}'),), Usage(2000, 50, 10))
+USED = ToolAnswer("1", "read", words(4000))
 ANSWERED = ToolAnswer("1", "read", words(400))
 
 
@@ -60,6 +61,13 @@ def test_the_ratio_is_learned_and_used_for_what_is_new() -> None:
     grown = 2050 + round(1.5 * (OVERHEAD + 400))
     vendor.learn(1000, (*later, Assistant("done", usage=Usage(grown, 1))))
     assert 1.2 < vendor.ratio < 1.5
+
+
+def test_what_a_vendor_makes_of_the_tools_says_little_of_other_text() -> None:
+    vendor = gauge()
+    vendor.learn(5000, (ASKED, replace(CALLED, usage=Usage(11_000, 50))))
+    vendor.learn(5000, (ASKED, replace(CALLED, usage=Usage(11_000, 50)), USED, Assistant("", usage=Usage(15_061, 1))))
+    assert vendor.ratio == pytest.approx(1.07, abs=0.02)
 
 
 @pytest.mark.parametrize("sent", [0, 10, 10_000_000])

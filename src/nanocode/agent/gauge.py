@@ -12,8 +12,10 @@ from nanocode.tool import Tool
 OVERHEAD = 11
 # Vendors count 1,200 to 3,000 for a large picture, whatever the size of its base64.
 IMAGE = 1600
-# A first sample, and how far later ones move the ratio; smaller growth than this says nothing.
-_WEIGHT, _LEAST = 0.3, 200
+# A sample weighs as many tokens as it is, and this share of that with each later one.
+_KEPT = 0.95
+# The first is mostly system prompt and tools, which every vendor writes in its own way: it weighs at most so many.
+_FIRST = 300
 # Outside of these the server's number counts something else (cached tokens left out, reasoning dropped).
 _LOW, _HIGH = 0.4, 2.5
 
@@ -34,7 +36,7 @@ class Gauge:
     def __init__(self, count: Callable[[str], int] = estimate_tokens, exact: str = "") -> None:
         self.exact = exact
         self.ratio = 1.0
-        self._learned = False
+        self._ours = self._theirs = 0.0
         self._count = count
         self._known: dict[int, tuple[Message, int]] = {}
 
@@ -74,10 +76,12 @@ class Gauge:
             return
         before = _usage(messages[place]) if place >= 0 else Usage()
         ours = sum(self._counts(messages[place + 1 : -1])) + (fixed if place < 0 else 0)
-        sample = (usage.input - before.input - before.output) / max(ours, 1)
-        if ours >= _LEAST and _LOW <= sample <= _HIGH:
-            self.ratio += (_WEIGHT if self._learned else 1.0) * (sample - self.ratio)
-            self._learned = True
+        theirs = usage.input - before.input - before.output
+        if ours and _LOW * ours <= theirs <= _HIGH * ours:
+            weight = min(_FIRST / ours, 1.0) if place < 0 else 1.0
+            self._ours = _KEPT * self._ours + weight * ours
+            self._theirs = _KEPT * self._theirs + weight * theirs
+            self.ratio = self._theirs / self._ours
 
     def _plausible(self, theirs: int, ours: int) -> bool:
         return theirs >= _LOW * ours
