@@ -82,6 +82,10 @@ def test_a_tool_is_found_inspected_and_called(tmp_path: Path) -> None:
     run(host(tmp_path, server()), work)
 
 
+def test_arguments_arrive_as_they_are_but_for_half_a_character(tmp_path: Path) -> None:
+    assert text(host(tmp_path, server()), "echo", {"text": "a\u2028\0😀\ud800", "n": 2**70}) == "a\u2028\0😀\ufffd"
+
+
 def test_every_kind_of_content_is_named(tmp_path: Path) -> None:
     answer = run(host(tmp_path, server()), call("rich"))
     assert answer.text.splitlines() == [

@@ -136,6 +136,16 @@ def test_a_key_in_the_configuration_needs_no_login(tmp_path: Path) -> None:
         assert {urlsplit(each.path).path for each in peer.requests} == {"/mcp"}
 
 
+def test_an_answer_that_is_too_long_is_not_taken_in(tmp_path: Path) -> None:
+    long = Reply((b" " * (1 << 20),) * 20, 200, (("Content-Type", "application/json"),))
+
+    def script(request: Request) -> Reply:
+        return long if b"tools/call" in request.raw else guarded(request)
+
+    with Peer(script) as peer, pytest.raises(ToolError, match="it sent more than 16 MB in one answer"):
+        called(peer, tmp_path, None, headers={"Authorization": "Bearer good"})
+
+
 def test_a_refused_login_is_said(tmp_path: Path) -> None:
     async def refuse(url: str) -> None:
         asked = parse_qs(urlsplit(url).query)

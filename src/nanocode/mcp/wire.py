@@ -4,6 +4,7 @@ The only module that others import, of those that need the SDK: it takes half a 
 """
 
 import asyncio
+import json
 import logging
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -34,7 +35,7 @@ from nanocode.tool import Foreign
 # What the SDK lets out of a connection that fails or breaks.
 BREAKS = (MCPError, httpx2.HTTPError, ExceptionGroup, OSError, RuntimeError, ValueError)
 _PAGES = 100
-_EVENT_BYTES = 16 << 20
+_EVENT_BYTES = _BODY_BYTES = 16 << 20
 _UNKNOWN_SESSION = re.compile(
     r"session.*(terminated|not found|expired|unknown|invalid)|no valid session", re.IGNORECASE
 )
@@ -126,12 +127,40 @@ def _transport(kind: str, server: Server, words: Words, hooks: Hooks) -> Abstrac
 @asynccontextmanager
 async def _http(server: Server, auth: httpx2.Auth | None) -> AsyncIterator[Any]:
     timeout = httpx2.Timeout(30, read=None)
-    options: dict[str, Any] = {"headers": dict(server.headers), "timeout": timeout, "auth": auth}
+    # A body that comes packed may be any size unpacked.
+    headers = {"accept-encoding": "identity", **server.headers}
     async with (
-        httpx2.AsyncClient(**options, event_hooks={"response": [_explained]}) as http,
+        httpx2.AsyncClient(
+            headers=headers, timeout=timeout, auth=auth, event_hooks={"response": [_bounded, _explained]}
+        ) as http,
         streamable_http_client(server.url, http_client=http, max_sse_event_size=_EVENT_BYTES) as streams,
     ):
         yield streams
+
+
+async def _bounded(response: httpx2.Response) -> None:
+    """Limit what is read into memory at once; the SDK does that for the events of a stream only."""
+    if not response.headers.get("content-type", "").startswith("text/event-stream"):
+        assert isinstance(response.stream, httpx2.AsyncByteStream)
+        response.stream = _Bounded(response.stream)
+
+
+class _Bounded(httpx2.AsyncByteStream):
+    """A body that fails where it gets too long."""
+
+    def __init__(self, inner: httpx2.AsyncByteStream) -> None:
+        self._inner = inner
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        size = 0
+        async for chunk in self._inner:
+            size += len(chunk)
+            if size > _BODY_BYTES:
+                raise httpx2.StreamError(f"it sent more than {_BODY_BYTES >> 20} MB in one answer")
+            yield chunk
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
 
 
 async def _explained(response: httpx2.Response) -> None:
@@ -323,6 +352,8 @@ async def called(
     client: Client, tool: str, arguments: dict[str, Any], show: Callable[[float, float | None, str | None], None]
 ) -> Foreign:
     """Run a tool. Raises one of BREAKS."""
+    # Half of a surrogate pair, which models do write, would break the connection; orjson would round large integers.
+    arguments = json.loads(dumps(arguments))
 
     async def heard(progress: float, total: float | None, message: str | None) -> None:
         show(progress, total, message)
