@@ -15,7 +15,8 @@ from tmux import needs_tmux, terminal
 from nanocode.agent.repair import LOST
 
 TURNS = 6
-KILLS = 20
+# Each chain is one session that is killed so often, and continued so often: fifty moments in all.
+CHAINS, KILLS = 10, 5
 # About what the scripted run prints; a moment behind its end kills nothing and must be as good.
 LINES = 90
 
@@ -29,8 +30,9 @@ def answers(request: Request) -> int:
 
 
 def work(request: Request) -> Reply:
-    """Two calls an answer, with words and without, then a last word; after `--continue` that alone."""
-    turn = answers(request)
+    """Two calls an answer, with words and without, then a last word; to `go on` that alone."""
+    prompt = max(place for place, message in enumerate(request.messages) if message["role"] == "user")
+    turn = sum(message["role"] == "assistant" for message in request.messages[prompt:])
     if request.messages[-1] == {"role": "user", "content": "go on"} or turn == TURNS:
         return peer.reply(peer.text("all of it"))
     calls = peer.call("bash", {"command": f"echo one {turn}"}, f"a{turn}") + peer.call(
@@ -52,35 +54,50 @@ def assert_valid(request: Request) -> None:
     assert_answered(plain)
 
 
-def killed_after(program: Program, lines: int) -> list[dict[str, Any]]:
-    """Run the script, kill it behind that many lines; all the events that it has printed whole."""
-    process = program.start("--mode", "json", "begin")
+def killed_after(program: Program, lines: int, *words: str) -> list[tuple[str, str]]:
+    """Run the script, kill it behind that many lines; the messages that it has printed whole."""
+    process = program.start("--mode", "json", *words)
     assert process.stdout is not None
     printed = [process.stdout.readline() for _ in range(lines)]
     process.kill()
     # `communicate` would pass over what is buffered here.
     printed += process.stdout.readlines()
     finish(process)
-    return [json.loads(line) for line in printed if line.endswith(b"\n")]
+    events = [json.loads(line) for line in printed if line.endswith(b"\n")]
+    return [(each["role"], each["text"]) for each in events if each["type"] == "message_end"]
 
 
-@pytest.mark.parametrize("lines", sorted(random.Random(6).sample(range(1, LINES), KILLS)))
-def test_after_kill_9_the_session_goes_on_with_all_that_was_printed(nanocode: Program, lines: int) -> None:
+def by_prompt(messages: list[tuple[str, str]]) -> dict[str, list[tuple[str, str]]]:
+    """Each prompt with all that follows up to the next one."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    for role, text in messages:
+        if role == "user":
+            part = found[text] = []
+        part.append((role, text))
+    return found
+
+
+@pytest.mark.parametrize("chain", range(CHAINS))
+def test_after_kill_9_the_session_goes_on_with_all_that_was_printed(nanocode: Program, chain: int) -> None:
     (nanocode.cwd / "notes.txt").write_text("a note\n")
+    moments = random.Random(chain).sample(range(1, LINES), KILLS)
     with Peer(work) as server:
-        printed = killed_after(nanocode.at(server.url), lines)
+        nanocode.at(server.url)
+        printed = [killed_after(nanocode, moments[0], "part 0")]
+        printed += [killed_after(nanocode, lines, "--continue", f"part {n}") for n, lines in enumerate(moments[1:], 1)]
         done = nanocode.run("--mode", "json", "--continue", "go on")
         assert done.code == 0, done.err
-        last = server.requests[-1]
-    assert_valid(last)
-    before = [(each["role"], each["text"]) for each in printed if each["type"] == "message_end"]
-    sent = said(last.messages)
-    assert sent[: len(before)] == before
-    assert sent[-1] == ("user", "go on")
-    for role, text in sent[len(before) : -1]:
-        assert role != "tool" or text == LOST or "one" in text or "a note" in text
-    records = [json.loads(line) for line in sessions(nanocode)[-1].read_bytes().splitlines()]
-    assert records[0]["type"] == "session" and len({record["id"] for record in records[1:]}) == len(records) - 1
+    for request in server.requests:
+        assert_valid(request)
+    sent = by_prompt(said(server.requests[-1].messages))
+    assert list(sent)[-1] == "go on" and sent["go on"] == [("user", "go on")]
+    for number, before in enumerate(printed):
+        after = sent.get(f"part {number}", [])
+        assert after[: len(before)] == before
+        for role, text in after[len(before) :]:
+            assert role != "tool" or text == LOST or "one" in text or "a note" in text
+    records = [json.loads(line) for path in sessions(nanocode) for line in path.read_bytes().splitlines()]
+    assert records[0]["type"] == "session" and len({record.get("id") for record in records}) == len(records)
 
 
 def test_a_call_that_kill_9_cut_off_is_answered_as_lost(nanocode: Program) -> None:
