@@ -91,10 +91,14 @@ def test_a_question_beside_a_turn_sees_the_history_and_leaves_no_trace(tmp_path:
         assert ended.text == "beside" and ended.stop_reason == "done"
         assert events[before:] == [each for each in events[before:] if isinstance(each, TextDelta)]
         assert session.agent.history.messages == seen
+        assert (session.spent.turns, session.spent.usage.input) == (2, 200), "but what it used counts"
         assert "tools" not in aside[0].body
         assert [each["role"] for each in aside[0].messages] == ["system", "user", "assistant", "tool", "user"]
         gate.open()
         assert (await turn).text == "a"
+        assert (session.spent.turns, session.last.turns) == (3, 2)
+        saved = session.saved()
+        assert (saved.turns, saved.usage) == (session.spent.turns, session.spent.usage)
         assert [type(each.message) for each in own if isinstance(each, MessageAdded)][-1] is Assistant
         assert not any(ASIDE in str(each) for each in session.agent.history.messages)
 

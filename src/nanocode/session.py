@@ -286,14 +286,23 @@ class Session:
     async def aside(self, question: str, emit: Emit, *, tools: bool = False) -> RunEnded:
         """Answer a question about the conversation so far beside it, also while a turn runs, and leave no trace in it.
 
-        `emit` gets the events of this run alone. Tools are those that change nothing, and only with `tools`.
+        `emit` gets the events of this run alone; what it used counts. Tools are those that change nothing, and only
+        with `tools`.
         """
+
+        def heard(event: Event) -> None:
+            if isinstance(event, UsageReported):
+                self.transcript(event)
+                self.spent.turns += 1
+                self.spent.add(event.usage, event.cost)
+            emit(event)
+
         chosen = [each for each in self.toolbox.tools.values() if each.reads] if tools else []
         # A question is not worth a compaction: the reserve is room enough for it.
         model, settings = self.agent.model, replace(self.settings, compaction=False)
-        box = Toolbox(chosen, settings, emit, takes_images=model.takes_images)
+        box = Toolbox(chosen, settings, heard, takes_images=model.takes_images)
         box.said, box.servers = self.toolbox.said, self.servers
-        agent = Agent(self.client.sibling(), model, self.agent.system, box, Inbox(emit), settings, emit)
+        agent = Agent(self.client.sibling(), model, self.agent.system, box, Inbox(heard), settings, heard)
         agent.history = History(self.agent.history.messages)
         agent.history.close("[still running]")
         return await agent.run(f"{ASIDE}\n\n{question}")

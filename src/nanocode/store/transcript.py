@@ -103,7 +103,7 @@ class Transcript:
             case MessageAdded(message):
                 self._begin(message)
                 self._record("message", to_json(message))
-            case UsageReported(usage, cost):
+            case UsageReported(usage, cost) if self._size or self._waiting:
                 counts = {"input": usage.input, "output": usage.output, "cached": usage.cached}
                 self._record("usage", {"usage": counts, "cost": cost})
             case Compacted(before, after, _, messages):

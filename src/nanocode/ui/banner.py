@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from nanocode import __version__
 from nanocode.session import Session
+from nanocode.ui.commands import loaded
 from nanocode.ui.rows import BOLD, CYAN, DIM, Row, clean
 
 WAYS = (
@@ -21,7 +22,7 @@ def banner(session: Session) -> list[Row]:
     return [
         [(BOLD, f"nanocode {__version__}"), (DIM, f" · {session.agent.model.id} · key from {session.key_source}")],
         [(DIM, f"{where or settings.cwd} · /help lists the commands, /q quits")],
-        *([(DIM, clean(line))] for line in session.around.listed(settings.cwd).splitlines()),
+        *([(DIM, clean(line))] for line in loaded(session).splitlines()),
         [],
     ]
 

@@ -47,6 +47,12 @@ async def _help(desk: Desk, argument: str) -> str:
     return "\n".join(f"{name:{width}}  {meaning}" for name, meaning in rows)
 
 
+async def _reload(desk: Desk, argument: str) -> str:
+    desk.session.reload()
+    await desk.session.reload_servers()
+    return loaded(desk.session) or "nothing was found to load"
+
+
 async def _clear(desk: Desk, argument: str) -> str:
     desk.session.clear()
     return "a new session begins; `/resume` finds the old one"
@@ -131,7 +137,7 @@ COMMANDS = (
         True,
     ),
     Command(("/skills",), "", "list the skills", knowledge.skills, True),
-    Command(("/reload",), "", "read context files, skills, prompts and MCP files again", knowledge.reload),
+    Command(("/reload",), "", "read context files, skills, prompts and MCP files again", _reload),
     Command(("/init",), "[what matters]", "let the model write AGENTS.md for this folder", knowledge.init),
     Command(("/jobs",), "[id]", "the background jobs; `read ID` and `cancel ID`", jobs.jobs, True, jobs.options),
     Command(("/resume",), "[id]", "another session; `name TEXT` names this one, `delete [id]`", sessions.resume),
@@ -162,6 +168,14 @@ FAMILIES = (
     Family(("/skill:NAME",), "[text]", "run a skill, with what you add", _skill_commands),
     Family(("/NAME",), "[text]", "your prompt `.nanocode/prompts/NAME.md`; `$ARGUMENTS`, `$1`", _templates),
 )
+
+
+def loaded(session: Session) -> str:
+    """What was found around the session's folder, and which of the user's prompts cannot be called."""
+    commands = {name for each in COMMANDS for name in each.names}
+    hidden = [each for each in session.around.templates.values() if f"/{each.name}" in commands]
+    warnings = [f"prompt `{each.path}` is hidden by the command `/{each.name}`; rename it" for each in hidden]
+    return "\n".join(filter(None, (session.around.listed(session.settings.cwd), *warnings)))
 
 
 def available(session: Session) -> Iterable[Command]:

@@ -1,4 +1,4 @@
-"""`/skills`, `/reload`, `/init`, and a command for each skill and prompt; knows nothing of how they are found."""
+"""`/skills`, `/init`, and a command for each skill and prompt; knows nothing of how they are found."""
 
 from collections.abc import Awaitable, Callable
 
@@ -21,12 +21,6 @@ async def skills(desk: Desk, argument: str) -> str:
         lines.append(f"/skill:{skill.name}{how}: {skill.description}\n  {skill.path}")
     where = "`.nanocode/skills/NAME/SKILL.md` or `.agents/skills/NAME/SKILL.md`, here or in your home folder"
     return "\n".join(lines) or f"there are no skills; put one in {where}"
-
-
-async def reload(desk: Desk, argument: str) -> str:
-    desk.session.reload()
-    await desk.session.reload_servers()
-    return desk.session.around.listed(desk.session.settings.cwd) or "nothing was found to load"
 
 
 async def init(desk: Desk, argument: str) -> str:

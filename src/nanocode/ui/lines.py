@@ -8,7 +8,7 @@ from functools import partial
 from nanocode.errors import NanocodeError, UsageError
 from nanocode.session import Session
 from nanocode.ui import servers
-from nanocode.ui.commands import find
+from nanocode.ui.commands import find, loaded
 from nanocode.ui.desk import Form, Option
 from nanocode.ui.plain import failure
 from nanocode.ui.sink import Output
@@ -32,8 +32,8 @@ class Lines:
     def run(self, runner: asyncio.Runner) -> int:
         """Ctrl-C interrupts a turn, and twice at an empty prompt leaves."""
         self._out.dim(f"nanocode · {self.session.agent.model.id} · /help lists the commands, /q quits\n")
-        if loaded := self.session.around.listed(self.session.settings.cwd):
-            self._out.dim(f"{loaded}\n")
+        if found := loaded(self.session):
+            self._out.dim(f"{found}\n")
         leaving = False
         while not self._left:
             try:
