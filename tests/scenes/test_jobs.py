@@ -242,16 +242,36 @@ def test_a_child_that_fails_says_why(nanocode: Program) -> None:
     assert nowhere["isError"] and "`no` is no folder" in nowhere["result"]
 
 
-def test_a_child_killed_by_9_is_a_failed_job_and_the_parent_goes_on(nanocode: Program) -> None:
+@pytest.mark.parametrize("whom", ["$PPID", "-$(ps -o pgid= -p $PPID | tr -d ' ')"], ids=["it", "its group"])
+def test_a_child_killed_by_9_is_a_failed_job_its_command_ends_and_the_parent_goes_on(
+    nanocode: Program, whom: str
+) -> None:
     script = casting(
         boss=[reply(child(prompt="kid")), reply(text("going on"))],
-        kid=[reply(call("bash", {"command": "kill -9 $PPID; sleep 300"}))],
+        kid=[reply(call("bash", {"command": MARK + f"kill -9 -- {whom}; sleep 300"}))],
     )
     with Peer(script) as peer:
         done = nanocode.at(peer.url).run("--mode", "json", "boss")
     assert done.code == 0 and done.events[-1]["text"] == "going on"
     assert "killed by SIGKILL" in results(done)[0]["result"] and results(done)[0]["isError"]
     assert done.of("job")[-1]["state"] == "failed"
+    assert gone(pids(nanocode.cwd / "pids", 2), 1)
+
+
+def test_what_a_child_left_in_the_background_on_purpose_outlives_it(nanocode: Program) -> None:
+    script = casting(
+        boss=[reply(child(prompt="kid")), reply(text("going on"))],
+        kid=[
+            reply(call("bash", {"command": "sleep 300 & echo $! >> pids"})),
+            reply(call("bash", {"command": "kill -9 $PPID; sleep 300"})),
+        ],
+    )
+    with Peer(script) as peer:
+        done = nanocode.at(peer.url).run("--mode", "json", "boss")
+    assert "killed by SIGKILL" in results(done)[0]["result"]
+    (left,) = pids(nanocode.cwd / "pids")
+    assert not gone([left], 0.2)
+    os.kill(left, signal.SIGKILL)
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
@@ -285,9 +305,7 @@ def test_a_stopped_child_is_killed_too(nanocode: Program) -> None:
     with Peer(script) as peer:
         done = nanocode.at(peer.url).run("--mode", "json", "boss")
     assert "timed out" in results(done)[0]["result"]
-    shell, kid = pids(nanocode.cwd / "pids", 2)
-    assert gone([kid], 2)
-    os.kill(shell, signal.SIGKILL)
+    assert gone(pids(nanocode.cwd / "pids", 2), 2)
 
 
 def test_a_stopped_child_does_not_outlive_its_parent(nanocode: Program) -> None:
@@ -297,11 +315,10 @@ def test_a_stopped_child_does_not_outlive_its_parent(nanocode: Program) -> None:
     )
     with Peer(script) as peer:
         process = nanocode.at(peer.url).start("--mode", "json", "boss")
-        shell, kid = pids(nanocode.cwd / "pids", 2)
+        found = pids(nanocode.cwd / "pids", 2)
         process.kill()
-        assert gone([kid], 3)
+        assert gone(found, 3)
         finish(process)
-    os.kill(shell, signal.SIGKILL)
 
 
 def test_long_results_are_cut_with_the_call_that_shows_the_rest(nanocode: Program) -> None:

@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from nanocode.jobs import leash
+
 # After the command has ended a background child may hold the pipe: this much silence, or this long in all, is enough.
 _SILENCE_SECONDS, _DRAIN_SECONDS = 0.1, 1.0
 _GRACE_SECONDS = 0.5
@@ -30,9 +32,11 @@ class Process:
         self._source, sink = os.pipe()
         self._popen: subprocess.Popen[bytes] | None = None
         self._pidfd = -1
+        words, stdin = leash.bound(words)
+        stdin = subprocess.DEVNULL if stdin is None else stdin
         try:
             self._popen = subprocess.Popen(
-                words, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, cwd=cwd, env=environ, start_new_session=True
+                words, stdin=stdin, stdout=sink, stderr=sink, cwd=cwd, env=environ, start_new_session=True
             )
         finally:
             os.close(sink)
@@ -40,8 +44,9 @@ class Process:
                 os.close(self._source)
         os.set_blocking(self._source, False)
         self._loop.add_reader(self._source, self._readable)
-        self._exited = self._watch(self._popen)
-        self._group = self._popen
+        self._group = group = self._popen
+        self._exited = self._watch(group)
+        self._exited.add_done_callback(lambda _: leash.ended(group.pid))
 
     def _watch(self, popen: subprocess.Popen[bytes]) -> "asyncio.Future[int]":
         if not hasattr(os, "pidfd_open"):
