@@ -1,18 +1,20 @@
 """What the agent itself costs: start-up, the time between answer and next request, deltas, a large argument, memory.
 
 Every program runs as a process of its own against one scripted model server on loopback, in interleaved rounds; the
-server checks that each did the job. Run `python benchmarks/bench_agent.py`, with `--record` to keep the figures.
+server checks that each did the job. Run `python benchmarks/bench_agent.py --peers node_modules/.bin`, with `--record`
+to keep the figures; `programs.py` says which peers and how to get them.
 """
 
 import argparse
-import json
 import os
 import re
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median
@@ -22,20 +24,16 @@ from time import monotonic
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 import compare
-from peer import Gate, Peer, Reply, Request, call, chunk, reply, text
+from peer import Gate, Peer, Reply, Request
+from programs import FLOOR, OURS, Answer, Bash, Program, Text, Write, peers
 
-FLOOR = [sys.executable, str(Path(__file__).parent / "floor.py")]
-PROGRAMS = {
-    "nanocode": [sys.executable, "-m", "nanocode", "--print", "--quiet"],
-    "bare asyncio client": FLOOR,
-}
 STARTS = {
     "nanocode --version": [sys.executable, "-m", "nanocode", "--version"],
     "nanocode --help": [sys.executable, "-m", "nanocode", "--help"],
     "python -c pass": [sys.executable, "-c", "pass"],
     "python -c 'import asyncio, httpx'": [sys.executable, "-c", "import asyncio, httpx"],
 }
-TURNS, DELTAS, ARGUMENT = 50, 20_000, 1 << 20
+TURNS, DELTAS = 50, 20_000
 
 
 class Stamp(Gate):
@@ -82,8 +80,9 @@ class Peak:
 
 
 def spawn(words: list[str], environ: dict[str, str], cwd: str) -> Run:
+    null = subprocess.DEVNULL
     start = monotonic()
-    process = subprocess.Popen(words, env=environ, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(words, env=environ, cwd=cwd, stdin=null, stdout=null, stderr=null)
     peak = Peak(process.pid)
     _, status, used = os.wait4(process.pid, 0)
     wall = monotonic() - start
@@ -98,49 +97,52 @@ def environment(home: str, url: str = "http://127.0.0.1:9/v1") -> dict[str, str]
 
 
 class Job:
-    """A scripted conversation. `answers(turn)` are the parts of the reply to request number `turn`."""
+    """A scripted conversation. `answer(turn)` is what the model says to request number `turn`, the last being text."""
 
-    def __init__(self, name: str, turns: int, answers: Callable[[int], list[bytes]]) -> None:
-        self.name, self._turns, self._answers = name, turns, answers
+    def __init__(
+        self, name: str, turns: int, answer: Callable[[int], Answer], written: int = 0, peers: bool = True
+    ) -> None:
+        self.name, self._peers, self._turns, self._answer, self._written = name, peers, turns, answer, written
 
-    def run(self, words: list[str]) -> Run:
+    def measures(self, program: Program) -> bool:
+        return (self._peers or program in (OURS, FLOOR)) and (program.write is not None or not self._written)
+
+    def run(self, program: Program, home: str) -> Run:
         asked: list[float] = []
         answered: list[float] = []
 
         def script(request: Request) -> Reply:
+            if not request.body.get("tools"):
+                # A peer asks for a title besides.
+                return program.reply(Text(("title",)), 0)
             asked.append(monotonic())
-            whole = reply(self._answers(len(asked)))
+            whole = program.reply(self._answer(len(asked)), len(asked))
             return Reply((*whole.parts, Stamp(answered)))
 
-        with tempfile.TemporaryDirectory() as home, Peer(script) as peer:
-            done = spawn([*words, "go"], environment(home, peer.url), home)
-        assert len(asked) == self._turns, f"{words} asked {len(asked)} times, not {self._turns}"
+        with Peer(script) as peer:
+            variables = environment(home) | program.settle(Path(home), peer.url)
+            done = spawn([*program.words, "go"], variables, home)
+            written = Path(home, "big.txt")
+            assert not self._written or written.stat().st_size == self._written, program.name
+        assert len(asked) == self._turns, f"{program.name} asked {len(asked)} times, not {self._turns}"
         gaps = [after - before for before, after in zip(answered, asked[1:], strict=False)]
         return Run(done.wall, done.cpu, done.rss, 1000 * median(gaps) if gaps else 0.0)
 
 
-def hi(turn: int) -> list[bytes]:
-    return text("hi", 1)
+def hi(turn: int) -> Answer:
+    return Text(("hi",))
 
 
-def bash_turns(count: int) -> Callable[[int], list[bytes]]:
-    return lambda turn: text("done") if turn > count else call("bash", {"command": f"echo {turn}"}, id=f"c{turn}")
+def bash_turns(count: int) -> Callable[[int], Answer]:
+    return lambda turn: Text(("done",)) if turn > count else Bash(f"echo {turn}")
 
 
-def deltas(turn: int) -> list[bytes]:
-    return [chunk({"content": " word"}) for _ in range(DELTAS)]
+def deltas(turn: int) -> Answer:
+    return Text((" word",) * DELTAS)
 
 
-def argument(turn: int) -> list[bytes]:
-    if turn == 2:
-        return text("done")
-    written = json.dumps({"path": "big.txt", "content": "x" * ARGUMENT})
-    pieces = [{"index": 0, "function": {"arguments": written[at : at + 4]}} for at in range(0, len(written), 4)]
-    # A read of a fast connection holds many events; one write per event would measure the server.
-    events = [chunk({"tool_calls": [piece]}) for piece in pieces]
-    start = {"index": 0, "id": "w", "type": "function", "function": {"name": "write", "arguments": ""}}
-    batches = [b"".join(events[at : at + 64]) for at in range(0, len(events), 64)]
-    return [chunk({"tool_calls": [start]}), *batches]
+def argument(size: int) -> Callable[[int], Answer]:
+    return lambda turn: Text(("done",)) if turn == 2 else Write("big.txt", "x" * size, 4)
 
 
 JOBS = (
@@ -148,7 +150,9 @@ JOBS = (
     Job("2 tool turns", 3, bash_turns(2)),
     Job(f"{TURNS} tool turns", TURNS + 1, bash_turns(TURNS)),
     Job(f"{DELTAS} deltas", 1, deltas),
-    Job("1 MB argument", 2, argument),
+    Job("100 kB argument", 2, argument(100_000), 100_000),
+    # pi takes minutes.
+    Job("1 MB argument", 2, argument(1 << 20), 1 << 20, peers=False),
 )
 
 
@@ -161,6 +165,9 @@ def starts(rounds: int) -> Iterator[compare.Figure]:
 
 
 def rounds_of(programs: dict[str, Callable[[], Run]], rounds: int) -> dict[str, list[Run]]:
+    """The runs of interleaved rounds, after one of each that does not count: some set up their home at the first."""
+    for run in programs.values():
+        run()
     runs: dict[str, list[Run]] = {name: [] for name in programs}
     names = list(programs)
     for index in range(rounds):
@@ -185,12 +192,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--record", action="store_true", help="keep the figures under runs/")
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--peers", type=Path, metavar="NODE_MODULES", help="where peers are installed")
+    parser.add_argument("--case", action="append", help="only jobs whose name has this in it")
     options = parser.parse_args()
+    programs = [OURS, FLOOR, *(peers(options.peers) if options.peers else ())]
     found = list(starts(options.rounds))
     print(compare.table(found))
     for job in JOBS:
-        programs = {name: lambda words=words, job=job: job.run(words) for name, words in PROGRAMS.items()}
-        runs = rounds_of(programs, options.rounds)
+        if options.case and not any(each in job.name for each in options.case):
+            continue
+        with ExitStack() as homes:
+            calls = {
+                each.name: partial(job.run, each, homes.enter_context(tempfile.TemporaryDirectory()))
+                for each in programs
+                if job.measures(each)
+            }
+            runs = rounds_of(calls, options.rounds)
         found += figures(job.name, runs)
         print(*(line(job.name, name, samples) for name, samples in runs.items()), sep="\n")
     if options.record:

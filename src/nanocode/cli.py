@@ -1,5 +1,6 @@
 """argv to front end to exit code: the only reader of argv, environment, home and cwd; knows nothing of turns."""
 
+import gc
 import os
 import re
 import sys
@@ -22,6 +23,8 @@ PICK = "?"
 _ID = re.compile(r"[0-9a-f]{4,12}|.*\.jsonl")
 # A prompt is there already; a pipe that says nothing for this long will not join it.
 _STDIN_SECONDS = 1.0
+# Objects until the collector looks for cycles: a start makes fewer, and would otherwise be looked through 60 times.
+_YOUNG = 50_000
 
 EXAMPLES = """\
 nanocode                                   talk in the terminal
@@ -36,6 +39,7 @@ nanocode --demo "what files are here?"     try it offline, without a key"""
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run nanocode with `argv` (default: the process's); the exit code."""
+    gc.set_threshold(_YOUNG)
     words = list(sys.argv[1:] if argv is None else argv)
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="replace")  # type: ignore[union-attr]
@@ -49,6 +53,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         _silence_stdout()
         return BROKEN_PIPE
+    finally:
+        # The end of the process gives all memory back; without this the interpreter first looks for cycles in it.
+        gc.freeze()
 
 
 def _main(words: list[str]) -> int:

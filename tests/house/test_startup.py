@@ -44,6 +44,8 @@ def test_a_printed_run_loads_no_library_of_other_front_ends(tmp_path: Path) -> N
     loaded = modules(tmp_path, "--demo", "--print", "what files are here?")
     assert not loaded & HEAVY
     assert {"asyncio", "httpx"} <= loaded
+    # What httpx's own transport needs: a direct connection does without.
+    assert not loaded & {"httpcore", "h11", "anyio"}
 
 
 @pytest.mark.parametrize("content", [None, "", "{}\n", '{"mcpServers": {}}', '{\n  "servers": {}\n}\n'])

@@ -13,12 +13,13 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from threading import Lock
 from typing import BinaryIO
 
 from nanocode.events import Event, JobChanged, RunEnded, SessionOpened, ToolEnded, ToolStarted, UsageReported, decode
+from nanocode.frozen import frozen
 from nanocode.jobs.leash import GRACE_SECONDS
 from nanocode.messages import Usage
 from nanocode.settings import FLAGS, Settings
@@ -37,7 +38,7 @@ _PATIENCE_SECONDS = GRACE_SECONDS + 1.5
 _DRAIN_SECONDS = 0.5
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Order:
     """What a child is asked; `flags` are nanocode's own, `environ` None takes the environment of this process.
 
@@ -52,7 +53,7 @@ class Order:
     extra: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Outcome:
     """How a child ended. `state`: done, failed, cancelled or timeout; `code` as a shell sees it, None if never started.
 
@@ -65,7 +66,7 @@ class Outcome:
     code: int | None = None
     session: str = ""
     turns: int = 0
-    usage: Usage = Usage()  # noqa: RUF009 - frozen
+    usage: Usage = Usage()
     cost: float | None = 0.0
     seconds: float = 0.0
     transient: bool = False

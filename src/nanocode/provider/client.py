@@ -1,7 +1,6 @@
 """The only place with sockets to the model: requests, their streams, their retries; knows nothing of tools' meaning."""
 
 import asyncio
-import ssl
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -20,6 +19,7 @@ from nanocode.provider.assemble import Assembly
 from nanocode.provider.auth import Key
 from nanocode.provider.catalog import Model, is_opencode
 from nanocode.provider.reading import Reading
+from nanocode.provider.transport import transport
 from nanocode.settings import Settings
 from nanocode.tool import Tool
 
@@ -41,7 +41,7 @@ class Client:
         self._asks_usage = True
         self._session = urandom(16).hex()
         self._http = httpx.AsyncClient(
-            verify=_tls(settings),
+            transport=transport(_KEEP_ALIVE_SECONDS),
             timeout=httpx.Timeout(settings.idle_seconds, connect=settings.connect_seconds),
             limits=httpx.Limits(keepalive_expiry=_KEEP_ALIVE_SECONDS),
             headers={
@@ -170,14 +170,6 @@ class Client:
 
 class _UsageRefused(NanocodeError):
     """The server does not know `stream_options`."""
-
-
-def _tls(settings: Settings) -> ssl.SSLContext | bool:
-    # Reading the authorities takes 30 ms; an empty context trusts nobody, and plain http never asks it.
-    proxied = any(name.lower() in ("https_proxy", "all_proxy") for name in settings.environ)
-    if settings.endpoint.startswith("http://") and not proxied:
-        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    return True
 
 
 async def _start_of(response: httpx.Response) -> bytes:
