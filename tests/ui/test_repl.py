@@ -21,10 +21,13 @@ from nanocode.ui.terminal import Painter, Screen
 
 
 class Desk:
-    """A REPL with its keyboard. `shown` is all that was printed above the prompt."""
+    """A REPL with its keyboard. `shown` is all that was printed above the prompt, `written` what the terminal got."""
 
-    def __init__(self, session: Session, repl: Repl, keyboard: PipeInput, server: Peer, shown: list[str]) -> None:
+    def __init__(
+        self, session: Session, repl: Repl, keyboard: PipeInput, server: Peer, shown: list[str], written: StringIO
+    ) -> None:
         self.session, self.repl, self.server, self._shown, self._keyboard = session, repl, server, shown, keyboard
+        self.written = written
 
     @property
     def shown(self) -> str:
@@ -58,7 +61,8 @@ def play(root: Path, scene: Play, script: Script = (), environ: dict[str, str] |
         environment = {"OPENAI_API_KEY": "sk-test", "PATH": "/usr/bin:/bin"} | (environ or {})
         settings = Settings(root, root, environment, root / ".nanocode", base_url=server.url, tries=1)
         shown: list[str] = []
-        output = Screen(StringIO(), lambda: Size(rows=30, columns=80))
+        written = StringIO()
+        output = Screen(written, lambda: Size(rows=30, columns=80))
         painter = Painter(output, color=False)
         story = Story(
             lambda rows: shown.extend("".join(text for _, text in row) for row in rows),
@@ -71,7 +75,7 @@ def play(root: Path, scene: Play, script: Script = (), environ: dict[str, str] |
         async with Session(settings, story) as session:
             repl = Repl(session, story, painter, InMemoryHistory(), keyboard, output)
             running = asyncio.create_task(repl.run())
-            desk = Desk(session, repl, keyboard, server, shown)
+            desk = Desk(session, repl, keyboard, server, shown, written)
             await scene(desk)
             keyboard.send_text("\x03\x04")
             async with asyncio.timeout(peer.PATIENCE):
@@ -318,6 +322,19 @@ def test_completion_offers(tmp_path: Path, typed: str, offered: list[str]) -> No
         assert [each.text async for each in found] == offered
 
     play(tmp_path, scene)
+
+
+@pytest.mark.parametrize(("seconds", "rings"), [(0.0, 1), (3600.0, 0)])
+def test_only_the_end_of_a_long_turn_rings(tmp_path: Path, seconds: float, rings: int) -> None:
+    async def scene(desk: Desk) -> None:
+        desk.repl.bell_seconds = seconds
+        desk.press("start\r")
+        await desk.says("done")
+        await desk.until(lambda: not desk.repl.working)
+        written = desk.written.getvalue()
+        assert written.count("\a\x1b]9;nanocode: the turn has ended\a") == rings == written.count("\x1b]9;")
+
+    play(tmp_path, scene, [peer.reply(peer.text("done"))])
 
 
 def test_models_complete_once_the_server_has_listed_them(tmp_path: Path) -> None:

@@ -41,6 +41,9 @@ class Choice:
         rows: StyleAndTextTuples = [("bold", self._title + "\n")]
         for number, (value, meaning) in list(enumerate(self._options))[first : first + _SHOWN]:
             chosen = number == self._at
+            if chosen:
+                # A low window scrolls to it.
+                rows.append(("[SetCursorPosition]", ""))
             rows.append(("bold ansicyan" if chosen else "", f"{'❯' if chosen else ' '} {number + 1}. {clean(value)}"))
             rows.append(("dim", f"  {cut(clean(meaning), 60)}\n"))
         rows.append(("dim", "arrows or a number, Enter takes it, Esc leaves"))

@@ -11,6 +11,8 @@ from typing import Any
 from prompt_toolkit.buffer import Buffer
 from prompt_toolkit.history import History
 from prompt_toolkit.input import Input
+from prompt_toolkit.key_binding.key_processor import KeyProcessor
+from prompt_toolkit.keys import Keys
 from prompt_toolkit.output import ColorDepth, Output
 
 from nanocode.errors import NanocodeError, UsageError
@@ -30,9 +32,7 @@ from nanocode.ui.story import Story
 from nanocode.ui.terminal import Painter, Prompt
 from nanocode.ui.toolbar import toolbar
 
-_TWICE_SECONDS = 1.0
-# Whoever waited this long may be looking elsewhere.
-_BELL_SECONDS = 10.0
+_TWICE_SECONDS, _ESC_SECONDS = 1.0, 0.05
 _TICK_SECONDS = 0.25
 _SPINNER = "·✢✳✶✻✽✻✶✳✢"
 _QUEUE_ROWS, _JOB_ROWS = 3, 4
@@ -41,6 +41,9 @@ _CLIPBOARD = 100_000
 
 class Repl:
     """The desk of the terminal. `run` lasts until the user leaves and gives the exit code."""
+
+    # Whoever waited this long for a turn may be looking elsewhere.
+    bell_seconds = 10.0
 
     def __init__(
         self, session: Session, story: Story, painter: Painter, history: History, input: Input, output: Output
@@ -78,7 +81,8 @@ class Repl:
             input=input,
             output=output,
         )
-        self._app.ttimeoutlen, self._app.timeoutlen = 0.05, 0.25
+        self._app.ttimeoutlen = _ESC_SECONDS
+        self._app.key_processor.after_key_press += self._wait_for_more
         self._app.terminal_size_polling_interval = None
         painter.app, painter.before_frame = self._app, story.flush
         painter.above, painter.below = around.above, around.below
@@ -221,7 +225,7 @@ class Repl:
             ended = await turn
         finally:
             self._story.running = False
-        if time.monotonic() - begun > _BELL_SECONDS:
+        if time.monotonic() - begun > self.bell_seconds:
             self._painter.raw("\a\x1b]9;nanocode: the turn has ended\a")
         self._went_well = ended is None or ended.stop_reason == "done"
 
@@ -292,6 +296,11 @@ class Repl:
 
     def stop(self) -> None:
         self._interrupt()
+
+    def _wait_for_more(self, processor: KeyProcessor) -> None:
+        """A key may begin a sequence: Alt with another key comes at once, but Ctrl-X Ctrl-E takes two hands."""
+        escaped = any(press.key == Keys.Escape for press in processor.key_buffer)
+        self._app.timeoutlen = _ESC_SECONDS if escaped else _TWICE_SECONDS
 
     def cancel(self) -> None:
         now = time.monotonic()

@@ -38,6 +38,10 @@ class Screen(Vt100_Output):
             if self.gone:
                 self.gone()
 
+    def erase_down(self) -> None:
+        # tmux takes an erasure from the first cell on for a cleared screen, and keeps what was there as history.
+        self.write_raw("\x1b[K\x1b[C\x1b[J\x1b[D")
+
     @contextmanager
     def frame(self) -> Iterator[None]:
         """What is written inside shows at once; one frame may hold another."""
@@ -79,18 +83,30 @@ class Prompt(Application[int]):
     """
 
     _widths: tuple[int, ...] = ()
+    _columns = 0
 
     def _redraw(self, render_as_done: bool = False) -> None:
+        self._reckon()
         with cast(Screen, self.output).frame():
             super()._redraw(render_as_done)
 
     def _on_resize(self) -> None:
-        # The terminal has wrapped the drawn rows anew, which upstream does not reckon with: ghosts would stay above.
-        columns = max(self.output.get_size().columns, 1)
+        self._reckon()
+        super()._on_resize()
+
+    def _reckon(self) -> None:
+        """Find the cursor again in a window of another width.
+
+        The terminal has wrapped the drawn rows anew, which upstream does not reckon with: ghosts would stay above.
+        A frame may come before the signal.
+        """
+        columns, before = max(self.output.get_size().columns, 1), self._columns
+        self._columns = columns
+        if before in (0, columns):
+            return
         at = self.renderer._cursor_pos
         above = sum(-(-max(used, 1) // columns) for used in self._drawn_widths()[: at.y])
         self.renderer._cursor_pos = Point(x=at.x % columns, y=above + at.x // columns)
-        super()._on_resize()
 
     def _drawn_widths(self) -> tuple[int, ...]:
         """How many columns each drawn row takes."""
@@ -102,6 +118,7 @@ class Prompt(Application[int]):
 
     def wipe(self) -> None:
         """Take away what is drawn; the cursor is where it began."""
+        self._reckon()
         renderer, at = self.renderer, self.renderer._cursor_pos
         self.output.cursor_backward(at.x)
         self.output.cursor_up(at.y)
