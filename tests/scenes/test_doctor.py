@@ -1,10 +1,16 @@
 """`nanocode doctor`: what it finds on a good installation and on broken ones."""
 
+import json
 import socket
+import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
 from peer import Peer
 from program import Program
+
+SERVER = Path(__file__).parents[1] / "mcp" / "server.py"
 
 
 @pytest.fixture
@@ -54,3 +60,41 @@ def test_what_works_less_well_is_noted(nanocode: Program) -> None:
     assert done.code == 0
     found = states(done.out)
     assert [found[name] for name in ("bash", "git", "terminal", "settings", "model")] == ["note"] * 4 + ["ok"]
+
+
+def test_mcp_servers_are_started_once_side_by_side(nanocode: Program) -> None:
+    entries: dict[str, dict[str, Any]] = {
+        fault: {"command": sys.executable, "args": [str(SERVER), fault]} for fault in ("fine", "dead", "silent")
+    }
+    entries["silent"]["startTimeoutMs"] = 1000
+    entries["gone"] = {"command": "no-such-server", "colour": "red"}
+    entries["web"] = {"url": "http://127.0.0.1:9/mcp"}
+    folder = nanocode.home / ".nanocode"
+    folder.mkdir()
+    (folder / "mcp.json").write_text(json.dumps({"mcpServers": entries}))
+    done = nanocode.run("--demo", "doctor")
+    assert done.code == 1
+    found = [line for line in done.out.replace("\n                hint: ", " -> ").splitlines() if " mcp " in line]
+    for line, (state, words, fix) in zip(
+        found,
+        [
+            ("note", "unknown key `colour` of MCP server `gone`", ""),
+            ("ok", "`fine` offers 14 tools", ""),
+            ("bad", "MCP server `dead`: Connection closed; its last words: config file; not found", "dead.log"),
+            ("bad", "MCP server `silent`: it did not answer within 1 s", "`startTimeoutMs`"),
+            ("bad", "MCP server `gone`: `no-such-server`: No such file", "install `no-such-server`"),
+            ("bad", "MCP server `web`: All connection attempts failed", "its `url`"),
+        ],
+        strict=True,
+    ):
+        assert line.startswith(state) and words in line and fix in line.partition(" -> ")[2]
+
+
+def test_a_projects_servers_that_nobody_trusts_are_not_started(nanocode: Program) -> None:
+    (nanocode.cwd / ".nanocode").mkdir()
+    (nanocode.cwd / ".nanocode" / "mcp.json").write_text(
+        '{"mcpServers": {"a": {"command": "touch", "args": ["made"]}}}'
+    )
+    done = nanocode.run("--demo", "doctor")
+    assert done.code == 0 and states(done.out)["mcp"] == "note" and "is not trusted" in done.out
+    assert not (nanocode.cwd / "made").exists()

@@ -340,6 +340,8 @@ def said(error: BaseException) -> str:
     first = leaves(error)[0]
     if isinstance(first, httpx2.HTTPStatusError):
         return f"HTTP {first.response.status_code}"
+    if isinstance(first, OSError) and first.filename:
+        return f"`{first.filename}`: {first.strerror}"
     return str(first).strip() or type(first).__name__
 
 

@@ -7,14 +7,18 @@ import shutil
 import sys
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from nanocode import __version__, hot
+from nanocode import __version__, hot, servers
 from nanocode.errors import NanocodeError, UsageError
+from nanocode.guard.trust import Trust
 from nanocode.nearest import nearest
 from nanocode.provider import auth, catalog
 from nanocode.provider.client import Client
 from nanocode.settings import Settings
+
+if TYPE_CHECKING:
+    from nanocode.mcp.link import Link
 
 GOOD, NOTE, BAD = "ok", "note", "bad"
 _LIBRARIES = ("httpx", "orjson", "regex", "tiktoken", "prompt-toolkit")
@@ -30,13 +34,14 @@ class Finding(NamedTuple):
 
 
 def examine(settings: Settings, warnings: tuple[str, ...]) -> Iterator[Finding]:
-    """Look at everything, the network last: it asks the endpoint once for its list of models."""
+    """Look at everything: start each MCP server once, and last ask the endpoint for its list of models."""
     yield _core()
     yield _libraries()
     yield from (Finding("settings", NOTE, warning) for warning in warnings)
     yield _folder(settings)
     yield from _programs(settings)
     yield _terminal(settings)
+    yield from _servers(settings)
     if settings.demo:
         yield Finding("model", GOOD, "the demo model needs no key and no network")
         return
@@ -101,6 +106,46 @@ def _terminal(settings: Settings) -> Finding:
     if term in ("", "dumb"):
         return Finding("terminal", NOTE, f"{words}: plain lines only", "set TERM, such as to xterm-256color")
     return Finding("terminal", GOOD, words)
+
+
+def _servers(settings: Settings) -> Iterator[Finding]:
+    """What the MCP files say and whether each server starts, within its budget and side by side."""
+    warnings: list[str] = []
+    trust = Trust(settings.trust_file, everything=settings.trust)
+
+    async def started() -> list[Finding]:
+        host = servers.opened(settings, trust, warnings.append)
+        if host is None:
+            return []
+        try:
+            for link in host.links.values():
+                link.start()
+            await asyncio.gather(*(link.settled() for link in host.links.values()))
+            return [_server(link, settings) for link in host.links.values()]
+        finally:
+            await host.close()
+
+    found = asyncio.run(started())
+    yield from (Finding("mcp", NOTE, warning) for warning in warnings)
+    yield from found
+
+
+def _server(link: "Link", settings: Settings) -> Finding:
+    if not link.failure and link.inventory is not None:
+        return Finding("mcp", GOOD, f"`{link.server.name}` offers {len(link.inventory.tools)} tools")
+    return Finding("mcp", BAD, "; ".join(link.failure.splitlines()), _mended(link, settings))
+
+
+def _mended(link: "Link", settings: Settings) -> str:
+    """What to do about a server that does not start."""
+    server = link.server
+    if server.transport != "stdio":
+        return "check that it runs, and its `url` and `headers` in `mcp.json`"
+    if not shutil.which(server.command, path=server.env.get("PATH") or settings.environ.get("PATH", os.defpath)):
+        return f"install `{server.command}`, or write its whole path into `mcp.json`"
+    if link.log.is_file() and link.log.stat().st_size:
+        return f"read the whole of its stderr in `{link.log}`; `startTimeoutMs` gives a slow one longer"
+    return "check its entry in `mcp.json`; `startTimeoutMs` gives a slow one longer"
 
 
 async def _endpoint(settings: Settings, key: auth.Key, model: catalog.Model) -> Finding:
