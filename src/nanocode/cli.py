@@ -20,6 +20,7 @@ EXIT_CODES = {"done": 0, "failed": 1, "limit": 3, "transient": 75, "interrupted"
 BROKEN_PIPE = 141
 # What `--resume` without an id stands for: choose from the list.
 PICK = "?"
+_MCP_WORDS = ("list", "add", "remove", "login", "--help", "-h")
 _ID = re.compile(r"[0-9a-f]{4,12}|.*\.jsonl")
 # A prompt is there already; a pipe that says nothing for this long will not join it.
 _STDIN_SECONDS = 1.0
@@ -33,6 +34,7 @@ git diff | nanocode "review this"          piped text joins the prompt
 nanocode --mode json "fix the tests"       one event a line, for programs
 nanocode tool grep '{"pattern": "TODO"}'   run one tool, without a model
 nanocode batch tasks.jsonl --workers 8     many tasks, each once; `nanocode batch --help`
+nanocode mcp add NAME COMMAND              give it the tools of an MCP server; `nanocode mcp --help`
 nanocode doctor                            look for what is missing, and say how to mend it
 nanocode --demo "what files are here?"     try it offline, without a key"""
 
@@ -59,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _main(words: list[str]) -> int:
-    if words[:1] == ["mcp"] and (len(words) == 1 or words[1] in ("list", "add", "remove", "login")):
+    if words[:1] == ["mcp"] and (len(words) == 1 or words[1] in _MCP_WORDS):
         return _configure(words[1:])
     flags, prompt = parse(words)
     if flags["help"]:

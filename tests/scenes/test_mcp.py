@@ -192,7 +192,26 @@ def test_servers_are_listed_and_removed_on_the_command_line(nanocode: Program) -
     assert "web" not in nanocode.run("mcp", "list").out
 
 
+def test_flags_may_follow_an_address(nanocode: Program) -> None:
+    done = nanocode.run("mcp", "add", "web", "https://x.example/mcp", "--header", "A: b", "--sse", "--project")
+    path = nanocode.cwd / ".nanocode" / "mcp.json"
+    assert done.code == 0 and json.loads(path.read_text())["mcpServers"] == {
+        "web": {"url": "https://x.example/mcp", "type": "sse", "headers": {"A": "b"}}
+    }
+
+
+def test_a_server_that_is_switched_off_is_listed_as_such(nanocode: Program) -> None:
+    configure(nanocode, fine=entry(disabled=True))
+    assert f"fine: {sys.executable} {SERVER} fine (disabled)\n" in nanocode.run("mcp", "list").out
+
+
+def test_mcp_help_is_about_mcp(nanocode: Program) -> None:
+    done = nanocode.run("mcp", "--help")
+    assert done.code == 0 and done.out.startswith("nanocode mcp list\nnanocode mcp add ")
+
+
 BAD = [
+    (["add", "x", "https://x.example", "more"], "unrecognized arguments: more"),
     (["add", "x"], "a command or an address is missing"),
     (["add", "--env", "nonsense", "x", "y"], "NAME=VALUE"),
     (["remove", "x"], "there is no MCP server `x`"),

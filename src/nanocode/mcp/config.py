@@ -121,7 +121,7 @@ def _config(entries: Mapping[str, Any], environ: Mapping[str, str], warnings: li
     for name, entry in entries.items():
         if not isinstance(entry, dict):
             warnings.append(f"MCP server `{name}` is ignored: it must be an object")
-        elif entry.get("disabled") is True or entry.get("enabled") is False:
+        elif _is_off(entry):
             disabled.append(name)
         else:
             try:
@@ -129,6 +129,10 @@ def _config(entries: Mapping[str, Any], environ: Mapping[str, str], warnings: li
             except Invalid as error:
                 warnings.append(f"MCP server `{name}` is ignored: {error}")
     return Config(servers, tuple(disabled), tuple(warnings))
+
+
+def _is_off(entry: Mapping[str, Any]) -> bool:
+    return entry.get("disabled") is True or entry.get("enabled") is False
 
 
 def parse(content: bytes) -> dict[str, Any]:
@@ -150,7 +154,9 @@ def outline(content: bytes) -> str:
         found = _entries(content, Path(), [])
     except Invalid as error:
         return f"it cannot be read: {error}"
-    return "; ".join(f"{name}: {_target(entry)}" for name, entry in found.items()) or "it names no server"
+    off = {name: " (disabled)" for name, entry in found.items() if isinstance(entry, dict) and _is_off(entry)}
+    lines = [f"{name}: {_target(entry)}{off.get(name, '')}" for name, entry in found.items()]
+    return "; ".join(lines) or "it names no server"
 
 
 def _target(entry: Any) -> str:

@@ -21,6 +21,7 @@ nanocode mcp add [--project] [--header NAME:VALUE]… [--sse] NAME https://…
 nanocode mcp remove [--project] NAME
 nanocode mcp login NAME"""
 _LOGIN_SECONDS = 300.0
+_WEB = ("http://", "https://")
 
 
 class _Parser(ArgumentParser):
@@ -30,7 +31,11 @@ class _Parser(ArgumentParser):
 
 def run(settings: Settings, words: list[str], say: Callable[[str], None]) -> str:
     """Do what the words say; the text to print. `say` gets what a person must see meanwhile. Raises UsageError."""
+    if {"--help", "-h"} & set(words[:2]):
+        return f"{_USAGE}\n"
     asked = _parser().parse_args(words)
+    if asked.action == "add" and asked.target and asked.target[0].startswith(_WEB):
+        asked = _flags_behind(asked)
     if asked.action == "list":
         return _listed(settings)
     if asked.action == "login":
@@ -45,16 +50,28 @@ def _parser() -> ArgumentParser:
     actions.add_parser("list", add_help=False)
     for action in ("add", "remove", "login"):
         each = actions.add_parser(action, add_help=False, allow_abbrev=False)
-        if action != "login":
+        if action == "remove":
             each.add_argument("--project", action="store_true")
         if action == "add":
-            each.add_argument("--sse", action="store_true")
-            each.add_argument("--env", action="append", default=[])
-            each.add_argument("--header", action="append", default=[])
+            _add_flags(each)
         each.add_argument("name")
         if action == "add":
             each.add_argument("target", nargs=REMAINDER)
     return parser
+
+
+def _add_flags(parser: ArgumentParser) -> None:
+    for name in ("--project", "--sse"):
+        parser.add_argument(name, action="store_true")
+    for name in ("--env", "--header"):
+        parser.add_argument(name, action="append", default=[])
+
+
+def _flags_behind(asked: Namespace) -> Namespace:
+    """An address has no arguments of its own: what follows it are flags."""
+    parser = _Parser(add_help=False, allow_abbrev=False)
+    _add_flags(parser)
+    return parser.parse_args(asked.target[1:], Namespace(**{**vars(asked), "target": asked.target[:1]}))
 
 
 def _added(settings: Settings, path: Path, asked: Namespace) -> str:
@@ -90,7 +107,7 @@ def _entry(asked: Namespace) -> dict[str, Any]:
     target = asked.target[1:] if asked.target[:1] == ["--"] else asked.target
     if not target:
         raise UsageError("a command or an address is missing", f"usage:\n{_USAGE}")
-    if target[0].startswith(("http://", "https://")):
+    if target[0].startswith(_WEB):
         entry: dict[str, Any] = {"url": target[0]} | ({"type": "sse"} if asked.sse else {})
         return entry | ({"headers": _pairs(asked.header, ":")} if asked.header else {})
     entry = {"command": target[0], "args": target[1:]}
