@@ -1,4 +1,4 @@
-"""A batch on Dask: a real scheduler and workers as processes of their own, one killed in the middle; Ctrl-C."""
+"""A batch on Dask, a scheduler and workers as processes of their own or a LocalCluster: a worker's death, Ctrl-C."""
 
 import json
 import os
@@ -8,8 +8,8 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,6 +20,11 @@ from peer import Gate, Peer, Reply, Request, call, reply, text
 from program import PATIENCE, Program, alive, finish
 
 pytestmark = pytest.mark.skipif(find_spec("distributed") is None, reason="needs `pip install 'nanocode[dask]'`")
+
+
+TASKS = 10
+
+Cluster = Callable[[Program, int], AbstractContextManager[tuple[str, list[int]]]]
 
 
 def prompt(request: Request) -> str:
@@ -35,9 +40,10 @@ def started(nanocode: Program, words: list[str], **environ: str) -> Iterator["su
     """A process of Dask; it is gone afterwards."""
     with open(nanocode.root / "dask.log", "ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "distributed.cli." + words[0], *words[1:]],
+            [sys.executable, "-P", *words],
             cwd=nanocode.cwd,
             env=nanocode.environ | environ,
+            stdin=subprocess.PIPE,
             stdout=log,
             stderr=log,
             start_new_session=True,
@@ -46,34 +52,60 @@ def started(nanocode: Program, words: list[str], **environ: str) -> Iterator["su
             yield process
         finally:
             os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+            process.communicate()
 
 
 @contextmanager
-def cluster(nanocode: Program, workers: int) -> Iterator[tuple[str, list["subprocess.Popen[bytes]"]]]:
-    """The address of a scheduler, and its workers; the workers have the key, the batch that asks has none."""
+def processes(nanocode: Program, workers: int) -> Iterator[tuple[str, list[int]]]:
+    """The address of a scheduler, and the process ids of its workers, which have the key; the batch has none."""
     key = nanocode.environ.pop("OPENAI_API_KEY")
     found = nanocode.root / "scheduler.json"
     local = ["--no-dashboard", "--protocol", "tcp", "--interface", "lo"]
-    with started(nanocode, ["dask_scheduler", *local, "--port", "0", "--scheduler-file", str(found)]):
-        address = _address(found)
-        words = ["dask_worker", address, *local, "--nthreads", "2", "--no-nanny", "--resources", "seat=2"]
-        words += ["--local-directory", str(nanocode.root / "dask")]
-        running: list[Any] = [started(nanocode, words, OPENAI_API_KEY=key) for _ in range(workers)]
-        processes = [each.__enter__() for each in running]
-        try:
-            yield address, processes
-        finally:
-            for each in running:
-                each.__exit__(None, None, None)
+    with ExitStack() as stack:
+        words = ["-m", "distributed.cli.dask_scheduler", *local, "--port", "0", "--scheduler-file", str(found)]
+        stack.enter_context(started(nanocode, words))
+        address = str(_told(found)["address"])
+        words = ["-m", "distributed.cli.dask_worker", address, *local, "--nthreads", "2", "--no-nanny"]
+        words += ["--resources", "seat=2", "--local-directory", str(nanocode.root / "dask")]
+        running = [stack.enter_context(started(nanocode, words, OPENAI_API_KEY=key)) for _ in range(workers)]
+        yield address, [each.pid for each in running]
 
 
-def _address(found: Path) -> str:
+LOCAL = """
+import json, os, sys
+from distributed import LocalCluster
+found, workers = sys.argv[1:]
+cluster = LocalCluster(
+    n_workers=int(workers),
+    threads_per_worker=2,
+    resources={"seat": 2},
+    dashboard_address=None,
+    local_directory=found + ".dir",
+)
+told = {"address": cluster.scheduler_address, "pids": [each.pid for each in cluster.workers.values()]}
+with open(found + ".new", "w") as file:
+    json.dump(told, file)
+os.rename(found + ".new", found)
+sys.stdin.read()
+"""
+
+
+@contextmanager
+def local(nanocode: Program, workers: int) -> Iterator[tuple[str, list[int]]]:
+    """The same of a LocalCluster, which starts anew what dies."""
+    key = nanocode.environ.pop("OPENAI_API_KEY")
+    found = nanocode.root / "cluster.json"
+    with started(nanocode, ["-c", LOCAL, str(found), str(workers)], OPENAI_API_KEY=key):
+        told = _told(found)
+        yield told["address"], told["pids"]
+
+
+def _told(found: Path) -> Any:
     until = time.monotonic() + PATIENCE
     while time.monotonic() < until:
         # The file is there before its content is.
         with suppress(FileNotFoundError, ValueError):
-            return str(json.loads(found.read_text())["address"])
+            return json.loads(found.read_text())
         os.sched_yield()
     raise AssertionError("the scheduler never started")
 
@@ -83,8 +115,9 @@ def written(nanocode: Program, names: list[str]) -> None:
     (nanocode.cwd / "t.jsonl").write_text("".join(lines))
 
 
-def test_a_worker_killed_in_the_middle_loses_no_task_and_doubles_none(nanocode: Program) -> None:
-    names = [f"t{number}" for number in range(16)]
+@pytest.mark.parametrize("cluster", [processes, local])
+def test_a_worker_killed_in_the_middle_loses_no_task_and_doubles_none(nanocode: Program, cluster: Cluster) -> None:
+    names = [f"t{number}" for number in range(TASKS)]
     written(nanocode, names)
     gate, lock, seen = Gate(), threading.Lock(), Counter[str]()
     (held,) = names[5:6]
@@ -104,18 +137,18 @@ def test_a_worker_killed_in_the_middle_loses_no_task_and_doubles_none(nanocode: 
         gate.open()
     assert done.code == 0, done.err
     assert sorted(event["id"] for event in done.of("result")) == sorted(names)
-    assert done.events[-1]["states"] == {"done": 16} and seen[held] == 2
-    assert len(list((nanocode.cwd / "t.out/results").iterdir())) == 16
+    assert done.events[-1]["states"] == {"done": TASKS} and seen[held] == 2
+    assert len(list((nanocode.cwd / "t.out/results").iterdir())) == TASKS
     assert "sk-test" not in done.out
 
 
-def _worker_above(workers: list["subprocess.Popen[bytes]"], nanocode: Program) -> int:
+def _worker_above(workers: list[int], nanocode: Program) -> int:
     """The worker whose child waits for the server: once all others have ended, the only one with a child."""
     until = time.monotonic() + PATIENCE
     while time.monotonic() < until:
-        counts = {each.pid: len(_children(each.pid)) for each in workers}
+        counts = {each: len(_children(each)) for each in workers}
         results = len(list((nanocode.cwd / "t.out/results").glob("*.json")))
-        if results == 15:
+        if results == TASKS - 1:
             return next(pid for pid, count in counts.items() if count)
         os.sched_yield()
     raise AssertionError("the other tasks never ended")
@@ -129,7 +162,7 @@ def _children(pid: int) -> list[int]:
 def test_ctrl_c_ends_the_children_on_the_workers(nanocode: Program) -> None:
     written(nanocode, ["a", "b", "c"])
     hanging = reply(call("bash", {"command": "echo $$ >> pids; sleep 300"}))
-    with Peer(lambda request: hanging) as peer, cluster(nanocode.at(peer.url), 1) as (address, _):
+    with Peer(lambda request: hanging) as peer, processes(nanocode.at(peer.url), 1) as (address, _):
         process = nanocode.start("batch", "t.jsonl", "--scheduler", address)
         until = time.monotonic() + PATIENCE
         path = nanocode.cwd / "pids"
