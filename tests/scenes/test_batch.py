@@ -73,7 +73,7 @@ def test_what_a_task_says_reaches_its_child(nanocode: Program) -> None:
 
 
 def test_kill_9_in_the_middle_and_a_second_run_finishes_the_rest(nanocode: Program) -> None:
-    names = [f"t{number}" for number in range(12)]
+    names = [f"t{number}" for number in range(8)]
     tasks(nanocode, *names)
     gate, lock, seen = Gate(), threading.Lock(), Counter[str]()
 
@@ -81,20 +81,20 @@ def test_kill_9_in_the_middle_and_a_second_run_finishes_the_rest(nanocode: Progr
         with lock:
             seen[prompt(request)] += 1
             place = sum(seen.values())
-        return replace(echoing(request), held=gate) if place in (5, 6) else echoing(request)
+        return replace(echoing(request), held=gate) if place in (4, 5) else echoing(request)
 
     with Peer(script) as peer:
         process = nanocode.at(peer.url).start("batch", "t.jsonl", "--workers", "2")
         gate.wait_until_reached()
         until = time.monotonic() + PATIENCE
-        while len(list((nanocode.cwd / "t.out/results").glob("*.json"))) < 4 and time.monotonic() < until:
+        while len(list((nanocode.cwd / "t.out/results").glob("*.json"))) < 3 and time.monotonic() < until:
             time.sleep(0)
         process.kill()
         finish(process)
         kept = {path.stem for path in (nanocode.cwd / "t.out/results").glob("*.json")}
         gate.open()
         done = nanocode.run("batch", "t.jsonl", "--mode", "json")
-    assert 4 <= len(kept) < 12 and done.code == 0
+    assert 3 <= len(kept) < 8 and done.code == 0
     assert {event["id"] for event in done.of("result")} == set(names) - kept
     assert [each["id"] for each in results(nanocode)] == names
     assert all(seen[name] == 1 for name in kept)
@@ -129,34 +129,36 @@ def test_only_failures_in_transit_are_tried_again_each_in_a_fresh_folder(nanocod
             seen[name] += 1
         if name == "refused":
             return error(401, "no such key")
-        if name == "hopeless" or (name == "busy" and seen[name] < 3):
+        if name == "hopeless" or (name == "busy" and seen[name] < 2):
             return error(503, "busy")
         if name == "killed" and seen[name] == 1:
             return reply(call("bash", {"command": "kill -9 $PPID; sleep 300"}))
         return echoing(request)
 
     with Peer(script) as peer:
-        done = nanocode.at(peer.url).run("batch", "t.jsonl")
+        done = nanocode.at(peer.url).run("batch", "t.jsonl", "--tries", "2")
         first = {each["id"]: each for each in results(nanocode)}
         again = nanocode.run("batch", "t.jsonl", "--mode", "json", "--tries", "1")
         third = nanocode.run("batch", "t.jsonl", "--mode", "json", "--tries", "1", "--retry-failed")
     assert done.code == 1
     assert {id: (each["state"], each["tries"]) for id, each in first.items()} == {
-        "busy": ("done", 3),
+        "busy": ("done", 2),
         "refused": ("failed", 1),
         "killed": ("done", 2),
-        "hopeless": ("failed", 3),
+        "hopeless": ("failed", 2),
     }
     assert "no such key" in first["refused"]["error"] and "refused: failed" in done.out
-    assert [path.name for path in sorted((nanocode.cwd / "t.out/attempts/busy").iterdir())] == ["1", "2", "3"]
+    assert [path.name for path in sorted((nanocode.cwd / "t.out/attempts/busy").iterdir())] == ["1", "2"]
     assert [event["id"] for event in again.of("result")] == ["hopeless"], "what the next run may cure"
     assert sorted(event["id"] for event in third.of("result")) == ["hopeless", "refused"]
 
 
 def test_a_batch_that_only_the_server_failed_ends_with_75(nanocode: Program) -> None:
     tasks(nanocode, "a")
+    nanocode.environ["NANOCODE_TRIES"] = "1"
     with Peer(lambda request: error(503, "busy")) as peer:
-        assert nanocode.at(peer.url).run("batch", "t.jsonl", "--tries", "1").code == 75
+        assert nanocode.at(peer.url).run("batch", "t.jsonl").code == 75
+        assert len(peer.requests) == 3, "so often where nothing is said of it"
 
 
 def test_a_task_that_takes_too_long_is_ended_and_not_tried_again(nanocode: Program) -> None:
