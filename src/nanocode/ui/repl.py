@@ -283,6 +283,7 @@ class Repl:
     async def choose(self, title: str, options: Sequence[Option]) -> str | None:
         before = self._app.layout.current_window
         self._app.layout.focus(self._choice.window)
+        self._app.invalidate()
         try:
             return await self._choice.pick(title, options)
         finally:
