@@ -3,6 +3,8 @@
 import re
 import shlex
 import sys
+from contextlib import suppress
+from pathlib import Path
 
 import peer
 import pytest
@@ -260,3 +262,34 @@ def test_alt_enter_breaks_the_line(nanocode: Program) -> None:
         it.keys("Enter")
         it.wait_for("heard")
         assert server.requests[0].messages[-1]["content"] == "one\ntwo"
+
+
+def test_a_terminal_that_can_only_scroll_holds_the_whole_conversation(nanocode: Program) -> None:
+    nanocode.environ["TERM"] = "dumb"
+    script = [peer.reply(peer.call("bash", {"command": "echo hi"})), peer.reply(peer.text("seen **it**"))]
+    with Peer(script) as server, terminal(nanocode.at(server.url), columns=40) as it:
+        it.wait_for("❯")
+        it.say("!echo to$((40+2))ld; echo twice")
+        it.wait_for("to42ld\ntwice\n")
+        it.say("!echo begun; sleep 1000")
+        it.wait_for("begun; sleep")
+        it.wait(lambda screen: "sleep 1000" in children(it.process()))
+        it.keys("C-c")
+        it.wait_for("interrupted")
+        it.say("/modle")
+        it.wait_for("did you mean `/model`?")
+        it.say("what was it?")
+        it.wait_for("⏺ seen **it**")
+        assert "⎿ hi" in it.screen()
+        it.say("/q")
+        assert it.end() == 0
+    assert "to42ld" in str(server.requests[0].messages)
+
+
+def children(process: int) -> str:
+    """The command lines of all processes below one."""
+    names = []
+    for each in Path(f"/proc/{process}/task/{process}/children").read_text().split():
+        with suppress(OSError):
+            names += [Path(f"/proc/{each}/cmdline").read_text().replace("\0", " "), children(int(each))]
+    return " ".join(names)

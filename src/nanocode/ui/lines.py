@@ -6,11 +6,13 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from nanocode.errors import NanocodeError, UsageError
+from nanocode.events import Event, ToolEnded
 from nanocode.session import Session
 from nanocode.ui import servers
 from nanocode.ui.commands import find, loaded
 from nanocode.ui.desk import Form, Option
 from nanocode.ui.plain import failure
+from nanocode.ui.shell import shell
 from nanocode.ui.sink import Output
 
 _RULE = "─" * 40
@@ -53,24 +55,35 @@ class Lines:
         return 0
 
     async def _one(self, line: str) -> None:
-        loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGINT, self.session.interrupt)
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        assert task
+        loop.add_signal_handler(signal.SIGINT, lambda: self.session.interrupt() or task.cancel())
         try:
             await self._take(line)
             while self._sent:
                 await self.session.submit(self._sent.pop(0))
         except NanocodeError as error:
             self._out.red(failure(str(error), error.hint))
+        except asyncio.CancelledError:
+            self._out.dim("interrupted\n")
         finally:
             loop.remove_signal_handler(signal.SIGINT)
 
     async def _take(self, line: str) -> None:
+        if line.startswith("!") and line.strip("! "):
+            if note := await shell(self.session, line, self._printed):
+                self.session.note(note)
+            return
         command = find(self.session, line)
         if command is None:
             self._out.write(f"{_RULE}\n")
             self.send(line)
         elif answer := await command[0].run(self, command[1]):
             self.show(answer)
+
+    def _printed(self, event: Event) -> None:
+        if isinstance(event, ToolEnded):
+            self.show(event.result.rstrip("\n"))
 
     def show(self, text: str, form: Form = "plain") -> None:
         self._out.write(f"{text}\n")
