@@ -13,7 +13,7 @@ from nanocode.ui.banner import banner, welcome
 from nanocode.ui.highlight import Highlighter
 from nanocode.ui.past import Past
 from nanocode.ui.repl import Repl
-from nanocode.ui.rows import DIM, Row, ansi
+from nanocode.ui.rows import DIM, Row, ansi, wrap
 from nanocode.ui.story import Story
 from nanocode.ui.terminal import Painter, Screen
 
@@ -46,7 +46,8 @@ async def talk(settings: Settings, stdin: TextIO, stdout: TextIO, *, color: bool
         return NoKey.exit_code
     try:
         # Before the prompt: tmux keeps a prompt that was drawn in the first row of an empty screen as history.
-        painter.add(banner(session))
+        columns = screen.get_size().columns
+        painter.add([row for line in banner(session) for row in wrap(line, columns)])
         painter.frame()
         history = Past(settings.directory / "history")
         repl = Repl(session, story, painter, history, create_input(stdin), screen)
