@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 import compare
 from peer import Gate, Peer, Reply, Request
-from programs import FLOOR, OURS, Answer, Bash, Program, Text, Write, peers
+from programs import FLOOR, OURS, Answer, Bash, Program, Text, Write, peers, versions
 
 STARTS = {
     "nanocode --version": [sys.executable, "-m", "nanocode", "--version"],
@@ -55,6 +55,28 @@ class Run:
     cpu: float
     rss: float
     gap: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Medians of one program at one job: seconds, of CPU too, peak megabytes, milliseconds from answer to request.
+
+    `ratio` is how many times our time it takes, as `compare` has it.
+    """
+
+    case: str
+    contender: str
+    seconds: float
+    ratio: float
+    cpu_seconds: float
+    peak_megabytes: float
+    gap_milliseconds: float
+
+    def __str__(self) -> str:
+        return (
+            f"{self.case:16} {self.contender:34} {self.seconds:8.3f} s {self.ratio:7.2f} {self.cpu_seconds:8.3f} s CPU"
+            f" {self.peak_megabytes:7.1f} MB {self.gap_milliseconds:8.2f} ms gap"
+        )
 
 
 class Peak:
@@ -149,6 +171,7 @@ JOBS = (
     Job("one-shot", 1, hi),
     Job("2 tool turns", 3, bash_turns(2)),
     Job(f"{TURNS} tool turns", TURNS + 1, bash_turns(TURNS)),
+    Job(f"{10 * TURNS} tool turns", 10 * TURNS + 1, bash_turns(10 * TURNS), peers=False),
     Job(f"{DELTAS} deltas", 1, deltas),
     Job("100 kB argument", 2, argument(100_000), 100_000),
     # pi takes minutes.
@@ -156,7 +179,7 @@ JOBS = (
 )
 
 
-def starts(rounds: int) -> Iterator[compare.Figure]:
+def starts(rounds: int) -> Iterator[Measured]:
     with tempfile.TemporaryDirectory() as home:
         runs = rounds_of(
             {name: lambda words=words: spawn(words, environment(home), home) for name, words in STARTS.items()}, rounds
@@ -177,15 +200,12 @@ def rounds_of(programs: dict[str, Callable[[], Run]], rounds: int) -> dict[str, 
     return runs
 
 
-def figures(case: str, runs: dict[str, list[Run]]) -> Iterator[compare.Figure]:
+def figures(case: str, runs: dict[str, list[Run]]) -> Iterator[Measured]:
     ours = [run.wall for run in next(iter(runs.values()))]
     for name, samples in runs.items():
-        yield compare.figure(case, name, [run.wall for run in samples], ours, None)
-
-
-def line(case: str, name: str, samples: list[Run]) -> str:
-    wall, cpu, rss, gap = (median(getattr(run, field) for run in samples) for field in ("wall", "cpu", "rss", "gap"))
-    return f"{case:16} {name:34} {wall:8.3f} s {cpu:8.3f} s CPU {rss:7.1f} MB {gap:7.2f} ms gap"
+        time = compare.figure(case, name, [run.wall for run in samples], ours, None)
+        middles = (round(median(getattr(run, field) for run in samples), 4) for field in ("cpu", "rss", "gap"))
+        yield Measured(case, name, round(time.seconds, 4), time.ratio, *middles)
 
 
 def main() -> None:
@@ -196,8 +216,8 @@ def main() -> None:
     parser.add_argument("--case", action="append", help="only jobs whose name has this in it")
     options = parser.parse_args()
     programs = [OURS, FLOOR, *(peers(options.peers) if options.peers else ())]
-    found = list(starts(options.rounds))
-    print(compare.table(found))
+    found = [] if options.case else list(starts(options.rounds))
+    print(*found, sep="\n")
     for job in JOBS:
         if options.case and not any(each in job.name for each in options.case):
             continue
@@ -208,10 +228,11 @@ def main() -> None:
                 if job.measures(each)
             }
             runs = rounds_of(calls, options.rounds)
-        found += figures(job.name, runs)
-        print(*(line(job.name, name, samples) for name, samples in runs.items()), sep="\n")
+        found += (measured := list(figures(job.name, runs)))
+        print(*measured, sep="\n", flush=True)
     if options.record:
-        print(compare.record("agent", found, {"nanocode": version("nanocode"), "httpx": version("httpx")}))
+        known = {name: version(name) for name in ("nanocode", "httpx")}
+        print(compare.record("agent", found, known | (versions(options.peers) if options.peers else {})))
 
 
 if __name__ == "__main__":
