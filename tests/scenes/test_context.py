@@ -131,6 +131,21 @@ def test_a_file_over_the_limit_is_cut_with_a_notice(nanocode: Program) -> None:
     assert done.err.count("cut to its first 32KB") == 1
 
 
+def test_the_nearest_template_and_a_manual_skill_run_by_name_in_one_shot(nanocode: Program) -> None:
+    manual = "---\ndescription: Bakes.\ndisable-model-invocation: true\n---\nDo it.\n"
+    put(nanocode.cwd / ".nanocode/skills/bake/SKILL.md", manual)
+    for folder, text in ((nanocode.home, "user's $1"), (nanocode.cwd, "project's $1, in full: $ARGUMENTS")):
+        put(folder / ".nanocode/prompts/greet.md", f"---\ndescription: greets\n---\n{text}\n")
+    with Peer([peer.reply(peer.text("ok")), peer.reply(peer.text("ok"))]) as server:
+        assert nanocode.at(server.url).run("/greet Ann now").code == 0
+        assert nanocode.run("/skill:bake rye").code == 0
+        wrong = nanocode.run("/skill:bakes rye")
+    first, second = (str(request.messages[-1]["content"]) for request in server.requests)
+    assert first == "project's Ann, in full: Ann now"
+    assert "Do it." in second and second.endswith("rye") and "bake" not in str(server.requests[1].messages[0])
+    assert wrong.code == 2 and "did you mean `/skill:bake`?" in wrong.err
+
+
 @needs_tmux
 def test_reload_reads_again_and_both_lists_are_shown(nanocode: Program) -> None:
     clone = cloned(nanocode)
