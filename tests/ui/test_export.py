@@ -16,7 +16,11 @@ TALK: list[Message] = [
     User("look at this", (Image("image/png", "aGk="),)),
     Assistant("", "thoughts", (Call("1", "bash", '{"command": "cat ```a``` && ls"}'),)),
     ToolAnswer("1", "bash", f"out ````\n{EVIL}"),
-    Assistant("", "", (Call("2", "edit", '{"path": "a", "count": 2}'), Call("3", "read", "{broken"))),
+    Assistant(
+        "",
+        "",
+        (Call("2", "edit", '{"path": "a", "edits": [{"oldText": "é", "all": true}]}'), Call("3", "read", "{broken")),
+    ),
     ToolAnswer("2", "edit", "no such file", failed=True),
     ToolAnswer("3", "read", "seen", images=(Image("image/jpeg", "aG8="),)),
     Assistant(f"done with {KEY} & <b>more</b>"),
@@ -61,7 +65,7 @@ def test_html_is_whole_holds_everything_and_runs_nothing() -> None:
     assert not read.open
     assert not read.tags & {"script", "iframe", "link", "object"}
     assert EVIL in read.text and "look at this" in read.text and "cat ```a``` && ls" in read.text
-    assert "count: 2" in read.text and "{broken" in read.text and "edit failed" in read.text
+    assert 'edits: [{"oldText":"é","all":true}]' in read.text and "{broken" in read.text and "edit failed" in read.text
     assert "1,200 tokens in, 34 out · $0.5000" in read.text
     sources = [value for name, value in read.attributes if name in ("src", "href")]
     assert sources == ["data:image/png;base64,aGk=", "data:image/jpeg;base64,aG8="]

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterator
 from html import escape
 
-from nanocode.jsontext import loads
+from nanocode.jsontext import dumps, loads
 from nanocode.messages import Assistant, Call, Image, Message, ToolAnswer, User
 from nanocode.store.transcript import Saved
 
@@ -34,7 +34,8 @@ def arguments(call: Call) -> str:
         return call.arguments
     if len(values) == 1 and isinstance(only := next(iter(values.values())), str):
         return only
-    return "\n".join(f"{name}: {value}" for name, value in values.items())
+    shown = {name: value if isinstance(value, str) else dumps(value).decode() for name, value in values.items()}
+    return "\n".join(f"{name}: {value}" for name, value in shown.items())
 
 
 def markdown(saved: Saved, clean: Clean) -> str:
