@@ -63,7 +63,7 @@ def working(pane: Pane, until: Callable[[str], object]) -> None:
     until("test_case_6")
     pane.send("only the failing ones, please\r")
     until("1 queued")
-    pane.send("/queue then update the changelog\r")
+    pane.send("/queue update the changelog\r")
     until("2 queued")
     pane.send("/de")
     until("take back what waits")
