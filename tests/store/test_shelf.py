@@ -42,6 +42,20 @@ def test_a_listing_is_newest_first_with_what_a_person_chooses_by(tmp_path: Path)
     assert [entry.id for entry in shelf.listing(tmp_path)] == ["cccc", "bbbb", "aaaa"]
 
 
+@pytest.mark.parametrize("size", [500, 8 << 10, 12 << 10, 16 << 10, 24 << 10, 100 << 10])
+@pytest.mark.parametrize("more", [-1, 0, 1, 300])
+def test_title_and_name_are_found_in_a_file_of_any_size(tmp_path: Path, size: int, more: int) -> None:
+    path = keep(tmp_path, "aaaa", "first words", at=100)
+    record = '{"type":"message","id":2,"parentId":1,"role":"user","text":"%s"}\n'
+    with open(path, "a") as file:
+        file.write(record % ("x" * max(size + more - path.stat().st_size - len(record) + 2, 0)))
+    (entry,) = shelf.listing(tmp_path, CWD)
+    assert entry.title == "first words" and (size == 500 or entry.size == size + more)
+    shelf.rename(entry, "a name")
+    (entry,) = shelf.listing(tmp_path, CWD)
+    assert entry.title == "a name"
+
+
 def test_no_folder_is_no_session(tmp_path: Path) -> None:
     assert shelf.listing(tmp_path, CWD) == [] and shelf.newest(tmp_path, CWD) is None
 
