@@ -24,8 +24,6 @@ _MCP_WORDS = ("list", "add", "remove", "login", "--help", "-h")
 _ID = re.compile(r"[0-9a-f]{4,12}|.*\.jsonl")
 # A prompt is there already; a pipe that says nothing for this long will not join it.
 _STDIN_SECONDS = 1.0
-# Objects until the collector looks for cycles: a start makes fewer, and would otherwise be looked through 60 times.
-_YOUNG = 50_000
 
 EXAMPLES = """\
 nanocode                                   talk in the terminal
@@ -41,7 +39,8 @@ nanocode --demo "what files are here?"     try it offline, without a key"""
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run nanocode with `argv` (default: the process's); the exit code."""
-    gc.set_threshold(_YOUNG)
+    # Imports make no garbage, and would be looked through for it 60 times; `_loaded` ends this.
+    gc.disable()
     words = list(sys.argv[1:] if argv is None else argv)
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="replace")  # type: ignore[union-attr]
@@ -199,6 +198,7 @@ async def _answer(settings: Settings, text: str, emit: Callable[[Any], None], ou
     this = asyncio.current_task()
     assert this is not None
     async with Session(settings, emit) as session:
+        _loaded()
 
         def stop(number: int) -> None:
             caught.append(number)
@@ -213,6 +213,12 @@ async def _answer(settings: Settings, text: str, emit: Callable[[Any], None], ou
     if out.is_broken:
         _silence_stdout()
     return 128 + caught[0] if caught else EXIT_CODES[ended.stop_reason]
+
+
+def _loaded() -> None:
+    """What a start has loaded stays: the collector of cycles passes over it from here on."""
+    gc.freeze()
+    gc.enable()
 
 
 def _on_signals(stop: Callable[[int], None]) -> None:
@@ -250,6 +256,7 @@ def _talk(settings: Settings) -> int:
     if sys.stdout.isatty() and settings.environ.get("TERM", "dumb") != "dumb":
         from nanocode.ui.talk import talk
 
+        _loaded()
         return asyncio.run(talk(settings, sys.stdin, sys.stdout, color=_color(settings, terminal=True)))
     return _talk_in_lines(settings)
 
@@ -268,6 +275,7 @@ def _talk_in_lines(settings: Settings) -> int:
     sink = PlainSink(out, out, live=True, thinking=settings.show_thinking, tools=not settings.quiet_tools)
     with asyncio.Runner() as runner:
         session = runner.run(Session(settings, sink).__aenter__())
+        _loaded()
         try:
             return Lines(session, input, out).run(runner)
         finally:
@@ -305,6 +313,7 @@ def _batch(settings: Settings, words: list[str], flags: Mapping[str, Any]) -> in
 
     out, err = Output(sys.stdout), Output(sys.stderr, color=_color(settings, sys.stderr.isatty()))
     run = Run(settings, words, flags, out, err, live=sys.stderr.isatty())
+    _loaded()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda number, frame: run.stop(number))
     return run.run()
@@ -331,6 +340,7 @@ def _tool(settings: Settings, words: list[str]) -> int:
         raise UsageError(str(error), f"such as: nanocode tool {words[0]} '{{\"…\": …}}'") from None
     box = Toolbox(tools.ALL, settings, lambda event: None, takes_images=False)
     box.said = lambda: text
+    _loaded()
     caught: list[int] = []
 
     async def call() -> int:
