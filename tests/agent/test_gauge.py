@@ -94,3 +94,18 @@ def test_what_was_counted_does_not_outlive_its_conversation() -> None:
     for number in range(2000):
         counting.read(0, (User(f"message {number}"),))
     assert len(counting._known) < 500
+
+
+def test_over_a_long_conversation_a_message_is_counted_once() -> None:
+    counted: list[str] = []
+
+    def count(text: str) -> int:
+        counted.append(text)
+        return by_words(text)
+
+    vendor, history = Gauge(count), [ASKED]
+    for turn in range(400):
+        history += [replace(CALLED, text=f"turn {turn}"), ToolAnswer(f"{turn}", "read", f"answer {turn}")]
+        vendor.learn(1000, history[:-1])
+        vendor.read(1000, history)
+    assert counted.count("answer 0") == 1 and counted.count("turn 0") == 1

@@ -61,6 +61,8 @@ class Gauge:
         The last answer with a usage is the anchor: only what came after it is estimated. A conversation whose
         messages were replaced has no usage in it that counted something else.
         """
+        if len(self._known) > 2 * len(messages) + 256:
+            self._known = {}
         counts = self._counts(messages)
         place = _anchor(messages)
         usage = _usage(messages[place]) if place >= 0 else Usage()
@@ -87,8 +89,6 @@ class Gauge:
         return theirs >= _LOW * ours
 
     def _counts(self, messages: Sequence[Message]) -> list[int]:
-        if len(self._known) > 2 * len(messages) + 256:
-            self._known = {}
         return [self.message(each) for each in messages]
 
     def _counted(self, message: Message) -> int:

@@ -57,6 +57,7 @@ def _declared(tool: Tool) -> dict[str, Any]:
 
 def _messages(model: Model, messages: Sequence[Message]) -> Iterator[dict[str, Any]]:
     images: list[Image] = []
+    replays = model.replays_reasoning
     for message in messages:
         if images and not isinstance(message, ToolAnswer):
             yield _user("The images of the tool results above.", images)
@@ -66,7 +67,7 @@ def _messages(model: Model, messages: Sequence[Message]) -> Iterator[dict[str, A
         elif isinstance(message, User):
             yield _user(_seen(model, message), message.images if model.takes_images else ())
         elif isinstance(message, Assistant):
-            yield from _assistant(model, message)
+            yield from _assistant(message, replays)
         else:
             # Few servers take images inside a tool message, so they follow in a user message.
             images += message.images if model.takes_images else ()
@@ -89,11 +90,11 @@ def _user(text: str, images: Sequence[Image]) -> dict[str, Any]:
     return {"role": "user", "content": [{"type": "text", "text": text}, *parts]}
 
 
-def _assistant(model: Model, message: Assistant) -> Iterator[dict[str, Any]]:
+def _assistant(message: Assistant, replays: bool) -> Iterator[dict[str, Any]]:
     if not message.text and not message.calls:
         return  # Kimi refuses an assistant message without content.
     sent: dict[str, Any] = {"role": "assistant", "content": message.text or None}
-    if message.reasoning or (model.replays_reasoning and message.calls):
+    if message.reasoning or (replays and message.calls):
         # Kimi and DeepSeek answer 400 to a call without the reasoning that led to it.
         sent["reasoning_content"] = message.reasoning
     if message.calls:
