@@ -15,6 +15,7 @@ from nanocode.provider.http1 import Response
 _ENOUGH = 1 << 20
 # The next address is tried when the first one has not answered by then (RFC 8305).
 _NEXT_ADDRESS_SECONDS = 0.25
+_Origin = tuple[str, str, int | None]
 
 
 def transport(keep_seconds: float) -> httpx.AsyncBaseTransport | None:
@@ -141,7 +142,7 @@ def _expire(waiter: asyncio.Future[None], late: type[httpx.TimeoutException]) ->
 
 
 class _Body(httpx.AsyncByteStream):
-    def __init__(self, direct: "_Direct", origin: httpx.URL, connection: _Connection, seconds: float | None) -> None:
+    def __init__(self, direct: "_Direct", origin: _Origin, connection: _Connection, seconds: float | None) -> None:
         self._direct, self._origin, self._connection, self._seconds = direct, origin, connection, seconds
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
@@ -155,13 +156,13 @@ class _Body(httpx.AsyncByteStream):
 class _Direct(httpx.AsyncBaseTransport):
     def __init__(self, keep_seconds: float) -> None:
         self._keep_seconds = keep_seconds
-        self._idle: dict[httpx.URL, list[_Connection]] = {}
+        self._idle: dict[_Origin, list[_Connection]] = {}
         self._tls: ssl.SSLContext | None = None
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         assert isinstance(request.stream, httpx.AsyncByteStream)
         message = _head(request) + b"".join([part async for part in request.stream])
-        seconds, origin = request.extensions.get("timeout", {}), request.url.copy_with(raw_path=b"/")
+        seconds, origin = request.extensions.get("timeout", {}), _origin(request.url)
         connection = await self._kept(origin) or await self._connect(request.url, seconds.get("connect"))
         try:
             response = await connection.ask(request.method, message, seconds)
@@ -172,7 +173,7 @@ class _Direct(httpx.AsyncBaseTransport):
         facts = {"http_version": b"HTTP/" + response.version, "reason_phrase": response.reason}
         return httpx.Response(response.status, headers=response.headers, stream=body, extensions=facts)
 
-    def give_back(self, origin: httpx.URL, connection: _Connection) -> None:
+    def give_back(self, origin: _Origin, connection: _Connection) -> None:
         if connection.rest():
             self._idle.setdefault(origin, []).append(connection)
 
@@ -182,7 +183,7 @@ class _Direct(httpx.AsyncBaseTransport):
                 connection.drop()
         self._idle.clear()
 
-    async def _kept(self, origin: httpx.URL) -> _Connection | None:
+    async def _kept(self, origin: _Origin) -> _Connection | None:
         loop, idle = asyncio.get_running_loop(), self._idle.get(origin, [])
         if idle:
             # In the first of these the loop looks at its sockets, in the second it tells of one that the server closed.
@@ -212,6 +213,10 @@ class _Direct(httpx.AsyncBaseTransport):
         except (OSError, UnicodeError) as error:
             raise httpx.ConnectError(str(error)) from error
         return connection
+
+
+def _origin(url: httpx.URL) -> _Origin:
+    return url.scheme, url.host, url.port
 
 
 def _head(request: httpx.Request) -> bytes:
