@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nanocode.hot import charset
-from nanocode.hot.automaton import Automaton, compiled
+from nanocode.hot.automaton import Automaton, Stopped, compiled
 from nanocode.hot.literals import Literal, needles
 from nanocode.hot.pattern import PatternError, parse, wants_lines
-from nanocode.hot.query import Query
+from nanocode.hot.query import LONGEST_TRIED, Query
 from nanocode.hot.syntax import mirrored, regular, relaxed
 
 
@@ -224,3 +224,16 @@ def test_a_relaxed_tree_matches_wherever_the_pattern_does(pattern: tuple[str, st
     if query.in_line(line) >= 0:
         assert Automaton(query.program).found(line)
         assert relaxed(query.node) == relaxed(relaxed(query.node))
+
+
+def test_a_stop_byte_ends_it_within_a_line() -> None:
+    with pytest.raises(Stopped):
+        Query(r"\S+\s+\S+$", False, False, False).in_line("a" * 3000, bytearray(b"\1"))
+
+
+def test_what_is_not_regular_is_not_tried_on_a_line_without_end() -> None:
+    query = Query(r"(?<!b)\S+\s+\S+$", False, False, False)
+    assert query.in_line("a" * (LONGEST_TRIED + 1)) == -1
+    with pytest.raises(TimeoutError):
+        query.in_line("a" * LONGEST_TRIED + " a")
+    assert query.in_line("a" * 1000 + " a") == 0

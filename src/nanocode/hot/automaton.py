@@ -5,6 +5,7 @@ the pattern tells apart.
 """
 
 from bisect import bisect_right
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from nanocode.hot.charset import Charset, word
@@ -18,6 +19,8 @@ NOTHING, OTHER, WORD = range(3)
 # A pattern that needs more is refused; states beyond the second bound are forgotten and built anew.
 MOST_INSTRUCTIONS = 10_000
 MOST_STATES = 1000
+# Characters between two looks at the stop byte.
+PIECE = 1 << 16
 
 _KINDS = {
     "line start": STARTS,
@@ -31,6 +34,10 @@ _KINDS = {
 
 class TooLarge(ValueError):
     """The pattern needs more than `MOST_INSTRUCTIONS`."""
+
+
+class Stopped(Exception):
+    """The stop byte was set while a line was read."""
 
 
 @dataclass(slots=True)
@@ -165,22 +172,24 @@ class Automaton:
         self._states: dict[tuple[frozenset[int], int, bool], _State] = {}
         self._start = self._state(frozenset((program.entry,)), NOTHING, False)
 
-    def found(self, line: str) -> bool:
-        """Whether the pattern matches anywhere in `line`."""
+    def found(self, line: str, stop: bytearray | None = None) -> bool:
+        """Whether the pattern matches anywhere in `line`. Raise Stopped."""
         state = self._start
-        for char in line:
-            state = state.moves.get(char) or self._move(state, char)
-            if state.hit:
-                return True
+        for _, piece in _pieces(line, stop):
+            for char in piece:
+                state = state.moves.get(char) or self._move(state, char)
+                if state.hit:
+                    return True
         return self._closure(state, NOTHING)[1]
 
-    def last_end(self, line: str) -> int:
-        """The largest offset where a match ends, -1 when there is none."""
+    def last_end(self, line: str, stop: bytearray | None = None) -> int:
+        """The largest offset where a match ends, -1 when there is none. Raise Stopped."""
         state, last = self._start, -1
-        for at, char in enumerate(line):
-            state = state.moves.get(char) or self._move(state, char)
-            if state.hit:
-                last = at
+        for first, piece in _pieces(line, stop):
+            for at, char in enumerate(piece, first):
+                state = state.moves.get(char) or self._move(state, char)
+                if state.hit:
+                    last = at
         return len(line) if self._closure(state, NOTHING)[1] else last
 
     def _state(self, key: frozenset[int], previous: int, hit: bool) -> _State:
@@ -227,3 +236,11 @@ class Automaton:
             seen.update(fresh)
             waiting += fresh
         return takers, hit
+
+
+def _pieces(line: str, stop: bytearray | None) -> Iterator[tuple[int, str]]:
+    """The line in pieces, each with its offset."""
+    for at in range(0, len(line), PIECE):
+        if stop and stop[0]:
+            raise Stopped
+        yield at, line[at : at + PIECE]

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator
 
+from nanocode.hot.automaton import Stopped
 from nanocode.hot.query import Query
 
 # How much of a line is shown, and how much of that before the match.
@@ -10,6 +11,8 @@ SHOWN = 500
 BEFORE = 100
 # The regex engine sees no more at once, so that it never holds up a stop for long.
 _PIECE = 1 << 20
+# A text with a longer line is searched line by line: there one step of that engine may take seconds.
+_LONG_LINE = 1 << 16
 
 _INVALID = re.compile("[\ud800-\udfff]")
 # Line number, text, whether it matches: what `search.Line` is made of.
@@ -77,6 +80,8 @@ class Scan:
 
     def block(self, data: bytes) -> None:
         """Take the next lines; the end of the last one may be missing. Raise TimeoutError that names the line."""
+        if self._halted():
+            return
         lines = data.count(b"\n") + (not data.endswith(b"\n"))
         if self._may_match(data):
             self._text(data)
@@ -132,7 +137,7 @@ class Scan:
         while at <= len(text) and not self._halted():
             end = len(text) if len(text) - at <= _PIECE else text.find("\n", at + _PIECE)
             piece = text[at:] if end < 0 else text[at:end]
-            whole = piece.isascii() and not needle
+            whole = not needle and piece.isascii() and not _has_long_line(piece)
             for first, last, start in self._quickly(piece) if whole else self._slowly(piece, 0, needle):
                 yield at + first, at + last, at + start
             at += len(piece) + 1
@@ -170,10 +175,24 @@ class Scan:
             last = piece.find("\n", at)
             last = len(piece) if last < 0 else last
             try:
-                start = self._query.in_line(piece[at:last])
+                start = self._query.in_line(piece[at:last], self._stop)
+            except Stopped:
+                self.stopped = True
+                return
             except TimeoutError:
                 number = self._number + piece.count("\n", 0, at)
                 raise TimeoutError(f"the pattern took too long in line {number}") from None
             if start >= 0:
                 yield at, last, at + start
             at = last + 1
+
+
+def _has_long_line(text: str) -> bool:
+    """Whether some line is longer than `_LONG_LINE`."""
+    at = 0
+    while len(text) - at > _LONG_LINE:
+        end = text.rfind("\n", at, at + _LONG_LINE + 1)
+        if end < 0:
+            return True
+        at = end + 1
+    return False

@@ -20,6 +20,8 @@ from nanocode.hot.syntax import At, Chars, Choice, Node, Repeat, every, mirrored
 LONG_LINE = 2000
 # Seconds for a regular pattern on one text before the automaton takes over, and for any other on one line.
 IMPATIENT, PATIENT = 0.25, 1.0
+# In a longer line than this `regex` looks at its clock too rarely: its steps get longer with the line.
+LONGEST_TRIED = 1 << 20
 # After so many lost attempts the automaton gets everything.
 MOST_ATTEMPTS = 3
 
@@ -90,13 +92,18 @@ class Query:
             raise
         return (found.start(), found.end()) if found else None
 
-    def in_line(self, line: str) -> int:
-        """Where the leftmost match in `line` starts, -1 when there is none. Raise TimeoutError if not regular."""
+    def in_line(self, line: str, stop: bytearray | None = None) -> int:
+        """Where the leftmost match in `line` starts, -1 when there is none.
+
+        Raise TimeoutError if not regular, Stopped when the `stop` byte is set.
+        """
         if not self.regular:
             try:
+                if len(line) > LONGEST_TRIED:
+                    raise TimeoutError
                 found = (self._quick if line.isascii() else self._full).search(line, timeout=PATIENT)
             except TimeoutError:
-                if self._forward.found(line):
+                if self._forward.found(line, stop):
                     raise
                 return -1
             return found.start() if found else -1
@@ -109,9 +116,9 @@ class Query:
                 return found.start() if found else -1
             except TimeoutError:
                 self._attempts += 1
-        if not self._forward.found(line):
+        if not self._forward.found(line, stop):
             return -1
-        return len(line) - self._backward.last_end(line[::-1])
+        return len(line) - self._backward.last_end(line[::-1], stop)
 
     def spans(self, text: str) -> Iterator[tuple[int, int]]:
         """All matches in a whole text, over its lines. Raise TimeoutError between two of them."""
