@@ -1,7 +1,9 @@
 """The REPL in windows of any size, under keys of any kind, and what it sends to a terminal beside text."""
 
+import os
 import re
 import shlex
+import signal
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -9,7 +11,7 @@ from pathlib import Path
 import peer
 import pytest
 from peer import Gate, Peer
-from program import Program
+from program import Program, alive
 from tmux import needs_tmux, terminal
 
 pytestmark = needs_tmux
@@ -159,6 +161,26 @@ def test_the_prompt_is_edited_outside_while_it_streams(nanocode: Program) -> Non
         it.keys("Enter")
         it.wait_for("⏺ done")
         assert server.requests[1].messages[-1]["content"] == "edited\nlines"
+
+
+def test_an_end_while_the_editor_has_the_terminal_ends_both(nanocode: Program) -> None:
+    editor = nanocode.root / "editor"
+    editor.write_text("#!/bin/sh\nstty raw -echo; echo $$ > pid; exec sleep 1000\n")
+    editor.chmod(0o755)
+    nanocode.environ["EDITOR"] = str(editor)
+    pid = nanocode.cwd / "pid"
+    run = f"{sys.executable} -P -m nanocode; code=$?; stty -a > after; exit $code"
+    words = ["sh", "-c", f"stty -a > before; {run}"]
+    with Peer(()) as server, terminal(nanocode.at(server.url), words=words) as it:
+        it.wait_idle()
+        it.keys("C-g")
+        it.wait(lambda screen: pid.exists() and bool(pid.read_text()))
+        [child] = Path(f"/proc/{it.process()}/task/{it.process()}/children").read_text().split()
+        os.kill(int(child), signal.SIGTERM)
+        assert it.end() == 143
+        assert "❯" not in it.screen()
+    assert (nanocode.cwd / "after").read_text() == (nanocode.cwd / "before").read_text()
+    assert not alive(int(pid.read_text()))
 
 
 def test_copying_reaches_the_clipboard(nanocode: Program) -> None:

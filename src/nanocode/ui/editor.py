@@ -12,6 +12,7 @@ from nanocode.errors import UsageError
 from nanocode.settings import SECRET_VARIABLES
 
 _USUAL = ("nano", "vim", "vi")
+_GRACE_SECONDS = 1.0
 
 
 async def edited(text: str, environ: Mapping[str, str], suffix: str) -> str:
@@ -26,11 +27,25 @@ async def edited(text: str, environ: Mapping[str, str], suffix: str) -> str:
             process = await asyncio.create_subprocess_exec(*words, str(path), env=clean)
         except OSError as error:
             raise UsageError(f"`{words[0]}` does not start: {error.strerror}", "set VISUAL or EDITOR") from None
-        if code := await process.wait():
+        if code := await _ended(process):
             raise UsageError(f"`{words[0]}` ended with exit code {code}; the text is as it was")
         return path.read_text("utf-8", "replace").removesuffix("\n")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+async def _ended(process: asyncio.subprocess.Process) -> int:
+    """Its exit code; an editor nobody waits for any more is ended."""
+    try:
+        return await process.wait()
+    except asyncio.CancelledError:
+        process.terminate()
+        try:
+            await asyncio.wait_for(process.wait(), _GRACE_SECONDS)
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+        raise
 
 
 def command(environ: Mapping[str, str]) -> list[str]:

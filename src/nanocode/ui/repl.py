@@ -111,17 +111,22 @@ class Repl:
     def _exit(self, code: int) -> None:
         if self._app.is_running and not self._app.is_done:
             self._app.exit(result=code)
+            # The application ends only once another program has given the terminal back.
+            self._stop_all()
 
     async def _settle(self) -> None:
         """End what runs and wait for it, so that the history is whole and no process is left."""
         if self._ticker is not None:
             self._ticker.cancel()
+        await asyncio.gather(*self._stop_all(), return_exceptions=True)
+        self._painter.frame()
+
+    def _stop_all(self) -> list[asyncio.Task[None]]:
         self._interrupt()
         tasks = [*self._others, *([self._turn] if self._turn else [])]
-        for task in self._others:
+        for task in self._others - {asyncio.current_task()}:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        self._painter.frame()
+        return tasks
 
     # What is typed
 

@@ -86,6 +86,9 @@ class Prompt(Application[int]):
     _columns = 0
 
     def _redraw(self, render_as_done: bool = False) -> None:
+        if self.is_done and not render_as_done:
+            # Whoever had the terminal gave it back after the end.
+            return
         self._reckon()
         with cast(Screen, self.output).frame():
             super()._redraw(render_as_done)
