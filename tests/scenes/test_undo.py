@@ -39,7 +39,8 @@ def ask(it: Terminal, line: str, answer: str) -> None:
     """Say a line and wait for its answer at the prompt."""
     it.wait_idle()
     it.say(line)
-    it.wait(lambda screen: answer in screen.rpartition(f"❯ {line}")[2])
+    # Until the line is on the screen, all of it is what was said before.
+    it.wait(lambda screen: f"❯ {line}" in screen and answer in screen.rpartition(f"❯ {line}")[2])
 
 
 @pytest.fixture(params=["dumb", "screen-256color"])
