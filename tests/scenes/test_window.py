@@ -183,6 +183,30 @@ def test_an_end_while_the_editor_has_the_terminal_ends_both(nanocode: Program) -
     assert not alive(int(pid.read_text()))
 
 
+def test_ctrl_c_in_the_editor_is_for_the_editor(nanocode: Program) -> None:
+    editor = nanocode.root / "editor"
+    editor.write_text("#!/bin/sh\necho EDITOR; exec sleep 1000\n")
+    editor.chmod(0o755)
+    nanocode.environ["EDITOR"] = str(editor)
+    gate = Gate()
+    with (
+        Peer([peer.reply(peer.text("going\n"), gate, peer.text("done"))]) as server,
+        terminal(nanocode.at(server.url)) as it,
+    ):
+        it.wait_idle()
+        it.say("start")
+        it.wait_for("⏺ going")
+        it.type("a draft")
+        it.keys("C-g")
+        it.wait_for("EDITOR")
+        it.keys("C-c")
+        it.wait_for("the text is as it was")
+        it.wait_for("❯ a draft")
+        gate.open()
+        it.wait_for("done")
+        assert "interrupted" not in it.wait_idle()
+
+
 def test_copying_reaches_the_clipboard(nanocode: Program) -> None:
     with Peer([peer.reply(peer.text("the answer, 世界"))]) as server, terminal(nanocode.at(server.url)) as it:
         it.tmux("set", "-s", "set-clipboard", "on")

@@ -89,7 +89,11 @@ class Repl:
 
     async def run(self) -> int:
         loop = asyncio.get_running_loop()
-        signals = {signal.SIGTERM: self._ended_by(143), signal.SIGHUP: self._ended_by(129), signal.SIGINT: self.cancel}
+        signals = {
+            signal.SIGTERM: self._ended_by(143),
+            signal.SIGHUP: self._ended_by(129),
+            signal.SIGINT: self._signalled,
+        }
         for number, act in signals.items():
             loop.add_signal_handler(number, act)
         try:
@@ -103,6 +107,11 @@ class Repl:
 
     def _ended_by(self, code: int) -> Callable[[], None]:
         return lambda: self._exit(code)
+
+    def _signalled(self) -> None:
+        # Ctrl-C comes as a key; as a signal only while another program has the terminal, and then it is meant for that.
+        if not self._painter.away:
+            self.cancel()
 
     def hung_up(self) -> None:
         """The terminal is gone."""

@@ -146,7 +146,8 @@ class Painter:
     """Keeps rows until the next frame and prints them above `app`; with nothing to print no timer runs.
 
     `above` gives the rows over the prompt that may still change, asked for at each frame; while `bare`, the prompt
-    leaves them out. `below` is what else the prompt shows that changes by itself.
+    leaves them out. `below` is what else the prompt shows that changes by itself. `away` counts who has been given the
+    terminal.
     """
 
     def __init__(self, output: Screen, *, color: bool) -> None:
@@ -160,7 +161,7 @@ class Painter:
         self._rows: list[str] = []
         self._timer: asyncio.TimerHandle | None = None
         self._due = 0.0
-        self._paused = 0
+        self.away = 0
         self._drawn: Drawn | None = None
 
     def add(self, rows: Sequence[Row]) -> None:
@@ -175,19 +176,19 @@ class Painter:
 
     def soon(self) -> None:
         """Draw a frame when the next one is due."""
-        if self._timer is None and not self._paused:
+        if self._timer is None and not self.away:
             loop = asyncio.get_running_loop()
             self._timer = loop.call_at(max(self._due, loop.time()), self.frame)
 
     def frame(self) -> None:
         """Print what waits and draw the prompt anew, now."""
         begun = asyncio.get_running_loop().time()
-        if not self._paused:
+        if not self.away:
             self.before_frame()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self._paused:
+        if self.away:
             return
         text = "".join(f"{row}\r\n" for row in self._rows)
         self._rows.clear()
@@ -215,10 +216,10 @@ class Painter:
     async def aside(self) -> AsyncIterator[None]:
         """Give the terminal to another program; rows wait until it has ended."""
         self.frame()
-        self._paused += 1
+        self.away += 1
         try:
             async with in_terminal():
                 yield
         finally:
-            self._paused -= 1
+            self.away -= 1
             self.soon()
