@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -101,6 +102,29 @@ def test_in_a_command(nanocode: Program, number: int) -> None:
     assert all(answer["failed"] and "interrupted" in answer["text"] for answer in answers)
     assert not [pid for pid in pids if alive(int(pid))]
     assert not (nanocode.cwd / "ran").exists()
+
+
+@pytest.mark.skipif(not Path("/proc/self/io").exists(), reason="needs Linux's `/proc`")
+@pytest.mark.parametrize("pattern", ["needle", r"\S+\s+\S+$"])
+def test_in_a_search(nanocode: Program, pattern: str) -> None:
+    # A file of 4 TB, of which the disk holds the start: it takes hours to search.
+    with open(nanocode.cwd / "endless", "wb") as file:
+        file.write(b"start " + b"a" * 4096)
+        file.truncate(1 << 42)
+    with Peer([reply(call("grep", {"pattern": pattern}))]) as peer:
+        turn = Turn(nanocode, peer)
+        turn.until("tool_start")
+        before = bytes_read(turn.process.pid)
+        while bytes_read(turn.process.pid) < before + (4 << 20):
+            assert turn.process.poll() is None
+        done = turn.end()
+    assert roles(done) == ["user", "assistant", "tool"]
+    assert last(done)["failed"] and "interrupted" in last(done)["text"]
+
+
+def bytes_read(pid: int) -> int:
+    fields = dict(line.split(": ") for line in Path(f"/proc/{pid}/io").read_text().splitlines())
+    return int(fields["rchar"])
 
 
 @pytest.mark.parametrize("number", SIGNALS)
