@@ -27,7 +27,8 @@ def casting(**lines: Any) -> Callable[[Request], Reply]:
 
     def script(request: Request) -> Reply:
         mine = lines[asked(request).split()[0]]
-        return mine(request) if callable(mine) else mine.pop(0)
+        mine = mine if callable(mine) else mine.pop(0)
+        return mine(request) if callable(mine) else mine
 
     return script
 
@@ -256,6 +257,21 @@ def test_a_child_killed_by_9_is_a_failed_job_its_command_ends_and_the_parent_goe
     assert "killed by SIGKILL" in results(done)[0]["result"] and results(done)[0]["isError"]
     assert done.of("job")[-1]["state"] == "failed"
     assert gone(pids(nanocode.cwd / "pids", 2), 1)
+
+
+def test_a_child_whose_guard_is_gone_still_runs_commands(nanocode: Program) -> None:
+    kill = "for each in $(pgrep -P $PPID); do [ $each = $$ ] || { kill -9 $each; echo killed; }; done"
+    script = casting(
+        boss=[reply(child(prompt="kid")), reply(text("ok"))],
+        kid=[
+            reply(call("bash", {"command": kill})),
+            reply(call("bash", {"command": "yes | head -1; cat", "timeout": 30})),
+            lambda request: reply(text(" | ".join(str(each["content"]) for each in request.messages[3::2]))),
+        ],
+    )
+    with Peer(script) as peer:
+        done = nanocode.at(peer.url).run("--mode", "json", "boss")
+    assert results(done)[0]["result"].startswith("killed | y\n")
 
 
 def test_what_a_child_left_in_the_background_on_purpose_outlives_it(nanocode: Program) -> None:

@@ -17,7 +17,8 @@ from math import inf
 GRACE_SECONDS = 0.9
 _READ = 1 << 12
 # By the command itself, before it is one: a child that told for it could be killed between its start and that.
-_TELL = 'echo $$ >&0; exec "$@" </dev/null'
+# Where the guard is gone, it runs all the same.
+_TELL = 'trap "" PIPE; echo $$ >&0 2>/dev/null; trap - PIPE; exec "$@" </dev/null'
 
 # In a child, the way to its guard.
 _guards: list[int] = []
