@@ -85,6 +85,7 @@ def test_a_prompt_that_has_not_changed_is_not_laid_out_again() -> None:
             written = it.frame()
             assert f"row {number}\r\n" in written and written.count(f"live {number}\r\n") == number
             assert written.count("❯ typed") == 1 and written.count("toolbar") == 1
+            assert it.frame() == ""
         assert it.app.render_counter == drawn
 
     board(scene)

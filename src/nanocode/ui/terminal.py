@@ -128,10 +128,12 @@ class Prompt(Application[int]):
         self.output.erase_down()
         renderer._cursor_pos, renderer._last_screen, renderer._last_style = Point(0, 0), None, None
 
-    def drawn(self, state: tuple[object, ...], known: Drawn | None) -> Drawn:
-        """The prompt in this state: `known` when nothing has drawn since. For a frame, at the cursor of `wipe`."""
-        if known and known.state == (*state, self.render_counter):
-            return known
+    def shows(self, drawn: Drawn | None, state: tuple[object, ...]) -> bool:
+        """Whether `drawn` is how the prompt is in this state: nothing has drawn it since."""
+        return drawn is not None and drawn.state == (*state, self.render_counter)
+
+    def drawn(self, state: tuple[object, ...]) -> Drawn:
+        """The prompt in this state, drawn anew. For a frame, at the cursor of `wipe`."""
         text = cast(Screen, self.output).taken(self._redraw)
         return Drawn((*state, self.render_counter), text, self.renderer._cursor_pos, self._drawn_widths())
 
@@ -163,6 +165,7 @@ class Painter:
         self._due = 0.0
         self.away = 0
         self._drawn: Drawn | None = None
+        self._above: list[Row] = []
 
     def add(self, rows: Sequence[Row]) -> None:
         """Print these rows with the next frame."""
@@ -202,12 +205,18 @@ class Painter:
 
     def _draw(self, app: Prompt, text: str) -> None:
         output, size = self._output, self._output.get_size()
+        state = (size, self.below())
+        above = [] if app.is_done else [trim(row, size.columns) for row in self.above()]
+        same = app.shows(self._drawn, state)
+        if same and not text and above == self._above:
+            return
+        self._above = above
         with output.frame():
             app.wipe()
-            self.bare = True
-            self._drawn = app.drawn((size, self.below()), self._drawn)
-            self.bare = False
-            above = [trim(row, size.columns) for row in self.above()]
+            if not same or self._drawn is None:
+                self.bare = True
+                self._drawn = app.drawn(state)
+                self.bare = False
             above = above[max(len(above) + len(self._drawn.widths) - size.rows, 0) :]
             output.write_raw(text + "".join(f"{ansi(row, self.color)}\r\n" for row in above) + self._drawn.text)
             app.stands([sum(width(piece) for _, piece in row) for row in above], self._drawn)
