@@ -22,6 +22,7 @@
 #define NEEDLES 64
 #define NEEDLE_BYTES 160
 #define BUCKETS 8
+#define CHECKS 4
 
 enum { ISA_PLAIN, ISA_AVX2, ISA_NEON };
 
@@ -64,6 +65,19 @@ typedef struct {
 typedef struct {
     uint8_t has[256], table[2][16];
 } ByteSet;
+
+/* What holds at fixed distances in all that is looked for: the byte at `at` is `byte`, or the one at `other`, when both
+ * have the bits of `mask` set. */
+typedef struct {
+    uint8_t at, other, byte, mask, same;
+} Distance;
+
+/* Checks of bytes of ASCII, of which the farthest is at `span`; any other byte is found too. */
+typedef struct {
+    Distance check[CHECKS];
+    int count;
+    size_t span;
+} Rigid;
 
 static inline int needle_at(const Needle *needle, const uint8_t *p)
 {
@@ -140,6 +154,23 @@ static const uint8_t *needles_plain(const Needles *all, const uint8_t *p, const 
     for (; p <= last; p++) {
         uint8_t buckets = needles_print(all, p);
         if (buckets && needles_at(all, p, end, buckets))
+            return p;
+    }
+    return NULL;
+}
+
+static const uint8_t *rigid_plain(const Rigid *rigid, const uint8_t *p, const uint8_t *end)
+{
+    for (; p < end; p++) {
+        int holds = (size_t)(end - p) > rigid->span;
+        if (*p >= 0x80)
+            return p;
+        for (int i = 0; holds && i < rigid->count; i++) {
+            const Distance *check = &rigid->check[i];
+            uint8_t byte = check->same ? p[check->other] : check->byte;
+            holds = (p[check->at] | check->mask) == (byte | check->mask);
+        }
+        if (holds)
             return p;
     }
     return NULL;
@@ -266,6 +297,27 @@ AVX2 static const uint8_t *needles_avx2(const Needles *all, const uint8_t *p, co
     return p <= last ? needles_plain(all, p, end) : NULL;
 }
 
+AVX2 static const uint8_t *rigid_avx2(const Rigid *rigid, const uint8_t *p, const uint8_t *end)
+{
+    while ((size_t)(end - p) >= 32 + rigid->span) {
+        __m256i hits = _mm256_set1_epi8(-1);
+        uint32_t found;
+        for (int i = 0; i < rigid->count; i++) {
+            const Distance *check = &rigid->check[i];
+            const __m256i mask = _mm256_set1_epi8((char)check->mask);
+            __m256i one = _mm256_loadu_si256((const __m256i *)(p + check->at));
+            __m256i other = check->same ? _mm256_loadu_si256((const __m256i *)(p + check->other)) : _mm256_set1_epi8((char)check->byte);
+            hits = _mm256_and_si256(hits, _mm256_cmpeq_epi8(_mm256_or_si256(one, mask), _mm256_or_si256(other, mask)));
+        }
+        /* The top bit of what is beyond ASCII is taken as it is. */
+        found = (uint32_t)_mm256_movemask_epi8(_mm256_or_si256(hits, _mm256_loadu_si256((const __m256i *)p)));
+        if (found)
+            return p + __builtin_ctz(found);
+        p += 32;
+    }
+    return rigid_plain(rigid, p, end);
+}
+
 AVX2 static size_t count_avx2(const uint8_t *p, const uint8_t *end)
 {
     const __m256i newline = _mm256_set1_epi8('\n');
@@ -342,6 +394,25 @@ static const uint8_t *needles_neon(const Needles *all, const uint8_t *p, const u
     return p <= last ? needles_plain(all, p, end) : NULL;
 }
 
+static const uint8_t *rigid_neon(const Rigid *rigid, const uint8_t *p, const uint8_t *end)
+{
+    while ((size_t)(end - p) >= 16 + rigid->span) {
+        uint8x16_t hits = vdupq_n_u8(255);
+        uint64_t bits;
+        for (int i = 0; i < rigid->count; i++) {
+            const Distance *check = &rigid->check[i];
+            const uint8x16_t mask = vdupq_n_u8(check->mask);
+            uint8x16_t other = check->same ? vld1q_u8(p + check->other) : vdupq_n_u8(check->byte);
+            hits = vandq_u8(hits, vceqq_u8(vorrq_u8(vld1q_u8(p + check->at), mask), vorrq_u8(other, mask)));
+        }
+        bits = neon_bits(vorrq_u8(hits, vcgeq_u8(vld1q_u8(p), vdupq_n_u8(128))));
+        if (bits)
+            return p + (__builtin_ctzll(bits) >> 2);
+        p += 16;
+    }
+    return rigid_plain(rigid, p, end);
+}
+
 static size_t count_neon(const uint8_t *p, const uint8_t *end)
 {
     size_t count = 0;
@@ -356,8 +427,9 @@ static struct {
     const uint8_t *(*needle)(const Needle *, const uint8_t *, const uint8_t *);
     const uint8_t *(*needles)(const Needles *, const uint8_t *, const uint8_t *);
     const uint8_t *(*set)(const ByteSet *, const uint8_t *, const uint8_t *);
+    const uint8_t *(*rigid)(const Rigid *, const uint8_t *, const uint8_t *);
     size_t (*newlines)(const uint8_t *, const uint8_t *);
-} scan = {ISA_PLAIN, needle_plain, needles_plain, set_plain, count_plain};
+} scan = {ISA_PLAIN, needle_plain, needles_plain, set_plain, rigid_plain, count_plain};
 
 static int scan_has(int isa)
 {
@@ -378,12 +450,14 @@ static void scan_choose(int isa)
     scan.needle = needle_plain;
     scan.needles = needles_plain;
     scan.set = set_plain;
+    scan.rigid = rigid_plain;
     scan.newlines = count_plain;
 #if SCAN_AVX2
     if (isa == ISA_AVX2) {
         scan.needle = needle_avx2;
         scan.needles = needles_avx2;
         scan.set = set_avx2;
+        scan.rigid = rigid_avx2;
         scan.newlines = count_avx2;
     }
 #elif SCAN_NEON
@@ -391,6 +465,7 @@ static void scan_choose(int isa)
         scan.needle = needle_neon;
         scan.needles = needles_neon;
         scan.set = set_neon;
+        scan.rigid = rigid_neon;
         scan.newlines = count_neon;
     }
 #endif

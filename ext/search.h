@@ -19,6 +19,7 @@
 
 #include "dfa.h"
 #include "scan.h"
+#include "trial.h"
 
 #ifndef O_CLOEXEC
 #define O_CLOEXEC 0
@@ -37,7 +38,7 @@
 #define KEPT 2048
 
 enum { MODE_LINES, MODE_FILES, MODE_COUNT };
-enum { TIER_NEEDLE, TIER_NEEDLES, TIER_SET, TIER_DFA };
+enum { TIER_NEEDLE, TIER_NEEDLES, TIER_SET, TIER_RIGID, TIER_DFA };
 enum { FILE_UNSEEN, FILE_SEARCHED, FILE_FAILED, FILE_DEFERRED, FILE_LARGE };
 enum { WHY_ERRNO, WHY_NOT_REGULAR, WHY_HOLLOW };
 enum { CUT_BEFORE = 1, CUT_AFTER = 2 };
@@ -47,8 +48,11 @@ typedef struct {
     Program program, mirrored;
     Needles needles;
     ByteSet set;
+    Rigid rigid;
     int tier, whole;         /* whole: a literal found is a match, nothing is left to decide */
-    int verified;            /* the automaton only says maybe, and `Job.verify` decides */
+    int verified;            /* the automaton only says maybe: `trial`, when there is one, or `Job.verify` decides */
+    int tried;
+    Trial trial;
 } Engine;
 
 /* A line to show: `size` bytes at `at` of the worker's text, in which the match starts at `start`. */
@@ -79,6 +83,7 @@ typedef struct {
     Job *job;
     int number;
     Dfa *dfa, *mirrored;
+    Trier *trier;
     uint8_t *buffer;
     size_t room;
     uint8_t *text;           /* what will be shown */
@@ -252,7 +257,9 @@ static int sight(Sight *sight, const uint8_t *begin, const uint8_t *end, const u
     sight->number += scan.newlines(sight->counted, begin);
     sight->counted = begin;
     if (job->engine->verified) {
-        start = job->verify(job->context, begin, (size_t)(end - begin));
+        start = worker->trier ? trial_find(worker->trier, begin, end) : TRIAL_UNKNOWN;
+        if (start == TRIAL_UNKNOWN)
+            start = job->verify(job->context, begin, (size_t)(end - begin));
         if (start == -2) {
             file->over = sight->number;
             file->late = 1;
@@ -450,7 +457,7 @@ static int block_lanes(Sight *sights, const uint8_t *begin, const uint8_t *end)
     return 1;
 }
 
-/* The lines around what the literals or the set find, decided by the automaton where that is not enough. */
+/* The lines around what the literals, the set or the checks find, decided by the automaton where that is not enough. */
 static int block_skip(Sight *sights, const uint8_t *begin, const uint8_t *end)
 {
     Worker *worker = sights->worker;
@@ -462,8 +469,10 @@ static int block_skip(Sight *sights, const uint8_t *begin, const uint8_t *end)
             found = scan.needle(&engine->needles.needle[0], floor, end);
         else if (engine->tier == TIER_NEEDLES)
             found = scan.needles(&engine->needles, floor, end);
-        else
+        else if (engine->tier == TIER_SET)
             found = scan.set(&engine->set, floor, end);
+        else
+            found = scan.rigid(&engine->rigid, floor, end);
         if (found == NULL)
             return 1;
         line = line_start(floor, found);
@@ -743,7 +752,8 @@ static int worker_prepare(Job *job, int number)
     worker->buffer = malloc(BUFFER + SLACK);
     worker->dfa = dfa_new(&job->engine->program, 0);
     worker->mirrored = dfa_new(&job->engine->mirrored, 1);
-    return worker->buffer && worker->dfa && worker->mirrored ? 0 : -1;
+    worker->trier = job->engine->tried ? trier_new(&job->engine->trial) : NULL;
+    return worker->buffer && worker->dfa && worker->mirrored && (worker->trier || !job->engine->tried) ? 0 : -1;
 }
 
 /* Search all files with up to `threads` threads; return -1 when memory fails. Ends early when `stop` is set. */
@@ -779,6 +789,7 @@ static void job_free(Job *job)
         Worker *worker = &job->workers[i];
         dfa_free(worker->dfa);
         dfa_free(worker->mirrored);
+        trier_free(worker->trier);
         free(worker->buffer);
         free(worker->text);
         free(worker->hits);

@@ -4,6 +4,7 @@ import os
 import stat
 import sys
 from array import array
+from bisect import bisect_right
 from threading import Lock
 
 cimport cython
@@ -20,6 +21,7 @@ from nanocode.hot.automaton import CHARS, MATCH, NO_WORD_EDGE, SPLIT, STARTS, WO
 from nanocode.hot.lines import SHOWN, shown
 from nanocode.hot.lines import around as lines_around
 from nanocode.hot.query import query
+from nanocode.hot.rigid import checks
 from nanocode.hot.search import (
     BINARY_LOOK,
     BINARY_NOTE,
@@ -37,6 +39,7 @@ from nanocode.hot.search import (
     opened,
 )
 from nanocode.hot.syntax import mirrored, relaxed
+from nanocode.hot.trial import trial
 
 cdef extern from "Python.h":
     bint PyUnicode_IS_ASCII(object text)
@@ -68,9 +71,9 @@ cdef extern from "pythread.h" nogil:
     unsigned long PYTHREAD_INVALID_THREAD_ID
 
 cdef extern from "search_tree.h" nogil:
-    enum: NEEDLES, NEEDLE_BYTES, MOST_WORKERS
+    enum: NEEDLES, NEEDLE_BYTES, CHECKS, MOST_WORKERS
     enum: MODE_LINES, MODE_FILES, MODE_COUNT
-    enum: TIER_NEEDLE, TIER_NEEDLES, TIER_SET, TIER_DFA
+    enum: TIER_NEEDLE, TIER_NEEDLES, TIER_SET, TIER_RIGID, TIER_DFA
     enum: FILE_UNSEEN, FILE_SEARCHED, FILE_FAILED, FILE_DEFERRED, FILE_LARGE
     enum: LARGE, PIECE
     enum: WHY_ERRNO, WHY_NOT_REGULAR, WHY_HOLLOW
@@ -99,11 +102,34 @@ cdef extern from "search_tree.h" nogil:
     ctypedef struct ByteSet:
         uint8_t *has
 
+    ctypedef struct Distance:
+        uint8_t at, other, byte, mask, same
+
+    ctypedef struct Rigid:
+        Distance *check
+        int count
+        size_t span
+
+    ctypedef struct Trial:
+        int count, entry, sets, classes, bounds, slots, word, any
+        const int32_t *op
+        const int32_t *next
+        const int32_t *x
+        const int32_t *y
+        const int32_t *z
+        const uint8_t *ascii
+        const uint8_t *member
+        const uint32_t *bound
+        const int32_t *run
+        uint8_t *first
+
     ctypedef struct Engine:
         Program program, mirrored
         Needles needles
         ByteSet set
-        int tier, whole, verified
+        Rigid rigid
+        Trial trial
+        int tier, whole, verified, tried
 
     ctypedef struct Hit:
         uint64_t number
@@ -195,20 +221,12 @@ cdef class Compiled:
         self.fill(&self.engine.program, wanted.program)
         self.fill(&self.engine.mirrored, compiled(mirrored(relaxed(wanted.node))))
         self.engine.verified = not wanted.regular
+        if self.engine.verified:
+            self.engine.tried = self.attempt(trial(wanted.node), first_bytes(wanted.program))
         self.plan(wanted)
 
     cdef int fill(self, Program *into, program) except -1:
         width = len(program.words)
-        parts = [
-            array("i", program.ops),
-            array("i", program.xs),
-            array("i", program.ys),
-            bytes(inside for members in program.sets for inside in members) + b"\0",
-            bytes(program.words),
-            array("I", program.bounds),
-            array("i", program.classes),
-        ]
-        self.kept += parts
         into.count = len(program.ops)
         into.entry = program.entry
         into.sets = len(program.sets)
@@ -216,14 +234,46 @@ cdef class Compiled:
         into.bounds = len(program.bounds)
         into.has_start = STARTS in program.edges
         into.has_word = WORD_EDGE in program.edges or NO_WORD_EDGE in program.edges
-        into.op = <const int32_t *><size_t>parts[0].buffer_info()[0]
-        into.x = <const int32_t *><size_t>parts[1].buffer_info()[0]
-        into.y = <const int32_t *><size_t>parts[2].buffer_info()[0]
-        into.member = <const uint8_t *>PyBytes_AS_STRING(parts[3])
-        into.is_word = <const uint8_t *>PyBytes_AS_STRING(parts[4])
-        into.bound = <const uint32_t *><size_t>parts[5].buffer_info()[0]
-        into.run = <const int32_t *><size_t>parts[6].buffer_info()[0]
+        into.op = <const int32_t *>self.kept_at(array("i", program.ops))
+        into.x = <const int32_t *>self.kept_at(array("i", program.xs))
+        into.y = <const int32_t *>self.kept_at(array("i", program.ys))
+        into.member = <const uint8_t *>self.kept_at(flags(program.sets))
+        into.is_word = <const uint8_t *>self.kept_at(flags([program.words]))
+        into.bound = <const uint32_t *>self.kept_at(array("I", program.bounds))
+        into.run = <const int32_t *>self.kept_at(array("i", program.classes))
         return 0
+
+    cdef size_t kept_at(self, values) except 0:
+        """Where the values of an array are, which lives as long as this."""
+        self.kept.append(values)
+        return values.buffer_info()[0]
+
+    cdef bint attempt(self, made, firsts) except -1:
+        """Take the program of a pattern that no automaton decides; False when there is none."""
+        cdef Trial *into = &self.engine.trial
+        if made is None:
+            return False
+        into.count = len(made.ops)
+        into.entry = made.entry
+        into.sets = len(made.sets)
+        into.classes = max(made.classes) + 1
+        into.bounds = len(made.bounds)
+        into.slots = made.slots
+        into.word = made.word
+        into.op = <const int32_t *>self.kept_at(array("i", made.ops))
+        into.next = <const int32_t *>self.kept_at(array("i", made.nexts))
+        into.x = <const int32_t *>self.kept_at(array("i", made.xs))
+        into.y = <const int32_t *>self.kept_at(array("i", made.ys))
+        into.z = <const int32_t *>self.kept_at(array("i", made.zs))
+        kinds = [made.classes[bisect_right(made.bounds, code) - 1] for code in range(128)]
+        into.ascii = <const uint8_t *>self.kept_at(flags([members[kind] for kind in kinds] for members in made.sets))
+        into.member = <const uint8_t *>self.kept_at(flags(made.sets))
+        into.bound = <const uint32_t *>self.kept_at(array("I", made.bounds))
+        into.run = <const int32_t *>self.kept_at(array("i", made.classes))
+        into.any = firsts is None
+        for byte in firsts or ():
+            into.first[byte] = 1
+        return True
 
     cdef int plan(self, wanted) except -1:
         """Choose what finds the lines that are worth a look."""
@@ -246,10 +296,39 @@ cdef class Compiled:
             for byte in firsts:
                 self.engine.set.has[byte] = 1
             set_prepare(&self.engine.set)
+        elif self.engine.verified:
+            self.measure(checks(wanted.node))
+        return 0
+
+    cdef int measure(self, found) except -1:
+        """Take the checks that the fewest places stand, if there are any."""
+        cdef Distance *into
+        if not found:
+            return 0
+        rarest = sorted(found, key=lambda each: (each.same, 0 if each.same else COMMON[each.other]))
+        # Of a repeated text the first and the last characters say the most.
+        literals = [each for each in rarest if not each.same][: CHECKS // 2]
+        same = [each for each in rarest if each.same]
+        room = CHECKS - len(literals)
+        chosen = literals + same[-1:] + same[: min(room, len(same)) - 1]
+        for each in chosen:
+            into = &self.engine.rigid.check[self.engine.rigid.count]
+            into.at = each.at
+            into.same = each.same
+            into.other, into.byte = (each.other, 0) if each.same else (0, each.other)
+            into.mask = 0x20 if each.folded else 0
+            self.engine.rigid.count += 1
+            self.engine.rigid.span = max(self.engine.rigid.span, each.at)
+        self.engine.tier = TIER_RIGID
         return 0
 
     cdef bint rare(self, required):
         return all(min(COMMON[byte] for byte in literal.text) < FREQUENT for literal in required)
+
+
+def flags(rows):
+    """One byte for each of the truths in some rows, and one more so that there is any."""
+    return array("B", bytes(inside for row in rows for inside in row) + b"\0")
 
 
 def first_bytes(program):

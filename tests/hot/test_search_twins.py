@@ -35,6 +35,9 @@ PATTERNS = st.recursive(
         inner.map(lambda each: f"(?<!{each})"),
         inner.map(lambda each: f"({each})\\1"),
         inner.map(lambda each: f"(?>{each})"),
+        inner.map(lambda each: f"(?<=a{each}|b)"),
+        inner.map(lambda each: f"(?i:({each})\\1)"),
+        inner.map(lambda each: f"(?!{each}b)(?:({each})|k)*\\1"),
     ),
     max_leaves=8,
 )
@@ -86,6 +89,38 @@ def test_the_twins_agree(isa: str, pattern: str, texts: list[bytes], options: di
         for number, text in enumerate(texts):
             Path(folder, f"file{number}").write_bytes(text)
         same(folder, pattern, **options)
+
+
+IRREGULAR = (
+    "(\\w{4})_\\1_",
+    "(?i)(\\w)(k)x\\2\\1",
+    "(.)(.)\\2\\1",
+    "(?:(a)|(b))+_(?:\\1|\\2)",
+    "\\b(\\w+)\\s+\\1\\b",
+    "(a*?)b\\1$",
+    "(?:(a)b?){2}\\1",
+    "(?=(a+))\\1b",
+    "(?<=(?<!a)b|é)\\w",
+    "(?<![a-y]{2})é",
+    "(?<!^a+)b",
+    "(?>a|ab)c",
+    "a*+[ab]",
+    "(?:(?!ab).)*é$",
+    "(日|é)k\\1",
+    "([^ ]) \\1 \\1",
+)
+
+
+@pytest.mark.parametrize("pattern", IRREGULAR)
+def test_the_twins_agree_on_what_no_automaton_decides(isa: str, tmp_path: Path, pattern: str) -> None:
+    choose = random.Random(pattern)
+    pieces = ["a", "a", "b", "ab", "k", "K", "x", "é", "日", "_", " ", "  ", "c", "\u212a", "aaab_aaab_", "a" * 40]
+    lines = ["".join(choose.choices(pieces, k=choose.choice([2, 6, 12, 90]))).encode() for _ in range(600)]
+    lines += [line[: len(line) // 2] + b"\xff" + line[len(line) // 2 :] for line in lines[:50]]
+    (tmp_path / "file").write_bytes(b"\r\n".join(lines))
+    found = reference.search(str(tmp_path), pattern)
+    assert 0 < found.matches < len(lines) and not found.unreadable
+    assert native.search(str(tmp_path), pattern) == found
 
 
 LINES = [

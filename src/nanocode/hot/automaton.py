@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from nanocode.hot.charset import Charset, word
-from nanocode.hot.syntax import At, Chars, Choice, Group, Node, Repeat, Sequence
+from nanocode.hot.syntax import At, Chars, Choice, Edge, Group, Node, Repeat, Sequence
 
 # Instructions: the end, one character of a class, two ways on, a place that has to fit.
 MATCH, CHARS, SPLIT, AT = range(4)
@@ -22,7 +22,7 @@ MOST_STATES = 1000
 # Characters between two looks at the stop byte.
 PIECE = 1 << 16
 
-_KINDS = {
+PLACES: dict[Edge, int] = {
     "line start": STARTS,
     "text start": STARTS,
     "line end": ENDS,
@@ -106,8 +106,8 @@ class _Compiler:
                     first = self._emit(SPLIT, other, first)
                 return first
             case At(edge):
-                self._program.edges.add(_KINDS[edge])
-                return self._emit(AT, _KINDS[edge], after)
+                self._program.edges.add(PLACES[edge])
+                return self._emit(AT, PLACES[edge], after)
             case Repeat(item, least, most):
                 return self._repeat(item, least, most, after)
             case Group(item):
@@ -132,22 +132,27 @@ class _Compiler:
         return entry
 
     def _classes(self) -> None:
-        """Cut the characters at the bounds of all sets, and number what the pieces belong to."""
-        changes: dict[int, set[int]] = {0: set()}
-        for members, number in self._sets.items():
-            for first, last in members:
-                changes.setdefault(first, set()).symmetric_difference_update((number,))
-                changes.setdefault(last + 1, set()).symmetric_difference_update((number,))
         program = self._program
-        known = {frozenset[int](): 0}
-        inside: frozenset[int] = frozenset()
-        for bound in sorted(changes):
-            inside ^= changes[bound]
-            program.bounds.append(bound)
-            program.classes.append(known.setdefault(inside, len(known)))
-        program.sets = [[number in belongs for belongs in known] for number in range(len(self._sets))]
+        program.bounds, program.classes, program.sets = partition(self._sets)
         word_set = self._sets.get(word()) if program.edges & {WORD_EDGE, NO_WORD_EDGE} else None
-        program.words = [word_set in belongs for belongs in known]
+        kinds = range(max(program.classes) + 1)
+        program.words = [word_set is not None and program.sets[word_set][kind] for kind in kinds]
+
+
+def partition(sets: dict[Charset, int]) -> tuple[list[int], list[int], list[list[bool]]]:
+    """Cut the characters at the bounds of all `sets`, and number what the pieces belong to: `Program` has the rest."""
+    changes: dict[int, set[int]] = {0: set()}
+    for members, number in sets.items():
+        for first, last in members:
+            changes.setdefault(first, set()).symmetric_difference_update((number,))
+            changes.setdefault(last + 1, set()).symmetric_difference_update((number,))
+    bounds, classes = sorted(changes), []
+    known = {frozenset[int](): 0}
+    inside: frozenset[int] = frozenset()
+    for bound in bounds:
+        inside ^= changes[bound]
+        classes.append(known.setdefault(inside, len(known)))
+    return bounds, classes, [[number in belongs for belongs in known] for number in range(len(sets))]
 
 
 class _State:
