@@ -1,10 +1,12 @@
 """The door picks one backend for all hot paths, says why, and never falls back where native is required."""
 
 import ast
+import inspect
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
@@ -140,6 +142,26 @@ def test_type_checkers_see_the_names_of_the_table() -> None:
     imports = [(node.module, name) for node in guarded.body if isinstance(node, ast.ImportFrom) for name in node.names]
     seen = {name.asname or name.name: f"{(room or '').rpartition('.')[2]}:{name.name}" for room, name in imports}
     assert seen == hot.HOMES
+
+
+def parameters(function: Callable[..., object]) -> list[tuple[str, object, object]]:
+    """Without the seams through which a twin brings its own parts into the reference, and its threads."""
+    found = inspect.signature(function).parameters.values()
+    kept = [each for each in found if each.name != "threads" and not inspect.isfunction(each.default)]
+    return [(each.name, each.kind, each.default) for each in kept]
+
+
+@pytest.mark.parametrize("name", sorted(hot.HOMES))
+def test_a_twin_is_called_as_its_reference_is(name: str) -> None:
+    stem, _, attribute = hot.HOMES[name].partition(":")
+    if stem not in hot.NATIVE or os.environ.get("NANOCODE_EXT") == "off":
+        pytest.skip("no twin here")
+    twin = getattr(pytest.importorskip(f"nanocode._ext.{stem}"), attribute)
+    reference = getattr(import_module(f"nanocode.hot.{stem}"), attribute)
+    if inspect.isclass(reference):
+        assert [each for each in dir(twin) if each[0] != "_"] == [each for each in dir(reference) if each[0] != "_"]
+    else:
+        assert parameters(twin) == parameters(reference)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="some twins are built on POSIX systems only")
