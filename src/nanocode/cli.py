@@ -34,6 +34,7 @@ nanocode tool grep '{"pattern": "TODO"}'   run one tool, without a model
 nanocode batch tasks.jsonl --workers 8     many tasks, each once; `nanocode batch --help`
 nanocode mcp add NAME COMMAND              give it the tools of an MCP server; `nanocode mcp --help`
 nanocode doctor                            look for what is missing, and say how to mend it
+nanocode completions bash                  the shell completes; also zsh and fish
 nanocode --demo "what files are here?"     try it offline, without a key"""
 
 
@@ -69,6 +70,8 @@ def _main(words: list[str]) -> int:
     if flags["version"]:
         sys.stdout.write(version_text())
         return 0
+    if prompt[:1] == ["completions"]:
+        return _completions(prompt[1:])
     settings, warnings = resolve(flags, os.environ, _cwd(), Path(os.path.expanduser("~")))
     if prompt == ["doctor"]:
         return _doctor(settings, warnings)
@@ -291,6 +294,13 @@ def _doctor(settings: Settings, warnings: tuple[str, ...]) -> int:
         sys.stdout.flush()
         worst = max(worst, int(found.state == doctor.BAD))
     return worst
+
+
+def _completions(words: list[str]) -> int:
+    from nanocode.ui import shell_completion
+
+    sys.stdout.write(shell_completion.script(words))
+    return 0
 
 
 def _configure(words: list[str]) -> int:
