@@ -140,6 +140,44 @@ def test_streaming_gives_the_rows_of_the_whole(cuts: list[int], columns: int) ->
     assert texts(rows + markdown.end()) == texts(whole(DOCUMENT, columns))
 
 
+WORDS = st.sampled_from(
+    [
+        "a",
+        "word",
+        "世界你好",
+        "longerwords",
+        "|",
+        "**b",
+        "b**",
+        "`c`",
+        "_x_",
+        "http://a.b",
+        "\\*",
+        "-",
+        "#",
+        ">",
+        "\n",
+        "  ",
+    ]
+)
+
+
+@settings(max_examples=200)
+@given(st.lists(WORDS, max_size=60), st.sampled_from(["", "- ", "12. ", "> ", "# ", "    ", "| "]), st.integers(8, 30))
+def test_long_lines_stream_to_the_rows_of_the_whole(words: list[str], lead: str, columns: int) -> None:
+    text = f"{lead}{' '.join(words)}\n"
+    markdown = Markdown(lambda: columns)
+    rows = [row for character in text for row in markdown.feed(character)]
+    assert rows + markdown.end() == whole(text, columns)
+
+
+def test_little_of_a_long_line_of_plain_words_may_still_change() -> None:
+    markdown = Markdown(lambda: 30)
+    for word in ("- item", *["word"] * 400):
+        markdown.feed(f"{word} ")
+        assert len(markdown.tail()) < 5
+
+
 @settings(max_examples=200)
 @given(st.text(st.sampled_from("ab *_`~[]()|#>-1.\\\n 世👋é!:/"), max_size=120), st.integers(8, 40))
 def test_anything_is_rows_that_fit_and_no_letter_is_lost(text: str, columns: int) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from nanocode.ui.rows import BOLD, CYAN, DIM, ITALIC, STRIKE, UNDERLINE, Row, Span, join
 
-# Each alternative needs a character that `_SPECIAL` looks for first.
+# Each alternative needs a character that `SPECIAL` looks for first.
 _MARKS = re.compile(
     r"\\(?P<escaped>[\\`*_{}\[\]()#+\-.!~|>])"
     r"|(?P<ticks>`+)(?P<code>.+?)(?<!`)(?P=ticks)(?!`)"
@@ -19,7 +19,8 @@ _MARKS = re.compile(
     r"|<(?P<auto>https?://[^\s<>]+)>"
     r"|(?P<url>https?://[^\s<>`]*[^\s<>`.,;:!?'\")\]*_])"
 )
-_SPECIAL = re.compile(r"[\\`*_~\[<]|https?://")
+# Without these a text is as it is.
+SPECIAL = re.compile(r"[\\`*_~\[<]|https?://")
 _STYLES = {
     "both": f"{BOLD};{ITALIC}",
     "strong": BOLD,
@@ -32,7 +33,7 @@ _STYLES = {
 
 def inline(text: str, style: str = "") -> Row:
     """The spans of `text`; marks that do not close stay as they are."""
-    return list(_spans(text, style)) if _SPECIAL.search(text) else [(style, text)]
+    return list(_spans(text, style)) if SPECIAL.search(text) else [(style, text)]
 
 
 def _spans(text: str, style: str) -> Iterator[Span]:

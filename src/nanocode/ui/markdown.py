@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Callable, Iterable
+from itertools import pairwise
 
-from nanocode.ui.inline import inline
-from nanocode.ui.rows import BOLD, CYAN, DIM, ITALIC, UNDERLINE, Row, Span, clean, width, wrap
+from nanocode.ui.inline import SPECIAL, inline
+from nanocode.ui.rows import BOLD, CYAN, DIM, ITALIC, UNDERLINE, Row, Span, breaks, clean, width, wrap
 from nanocode.ui.tables import is_rule, table
 
 # A line without an end is broken at a blank once it is this long, so that a frame's work does not grow with it.
@@ -48,7 +49,7 @@ class Markdown:
         rows = [row for line in lines for row in self._line(clean(line))]
         while len(self._unfinished) > _LONGEST and not self._fence and not self._table:
             rows += self._early()
-        return rows + self._colored()
+        return rows + self._settled() + self._colored()
 
     def tail(self) -> list[Row]:
         """How the unfinished line looks so far; a table that is held back shows as it is written."""
@@ -68,6 +69,10 @@ class Markdown:
     def _line(self, line: str) -> list[Row]:
         if self._fence:
             return self._in_fence(line)
+        if self._continues is not None:
+            rows = self._prose(line)
+            self._continues = None
+            return rows
         if line.lstrip().startswith("|") and len(self._table) < _TABLE_LINES:
             self._table.append(line)
             return []
@@ -75,9 +80,7 @@ class Markdown:
         if fence := _FENCE.match(line):
             self._fence, self._code = fence, []
             return [*rows, [(DIM, line.strip())]]
-        rows += self._prose(line)
-        self._continues = None
-        return rows
+        return rows + self._prose(line)
 
     def _in_fence(self, line: str) -> list[Row]:
         assert self._fence
@@ -109,6 +112,39 @@ class Markdown:
     def _prose(self, line: str) -> list[Row]:
         lead = self._continues
         return _prose(line, self._columns()) if lead is None else wrap(inline(line), self._columns(), ("", lead), lead)
+
+    def _settled(self) -> list[Row]:
+        """The first rows of a long unfinished line, once nothing that may come can change them: they are plain words.
+
+        What may still change stays small by this, which is what is drawn anew at each frame and suffers when a window
+        is made narrower.
+        """
+        line = self._unfinished
+        if len(line) < self._columns() or self._fence or self._table or clean(line) != line or not self._wraps(line):
+            return []
+        lead = _lead(line) if self._continues is None else self._continues
+        item = _ITEM.match(line) if self._continues is None else None
+        text = item.start("text") if item else 0
+        special = SPECIAL.search(line, text)
+        rows = [(text + start, text + end) for start, end in breaks(line[text:], max(self._columns() - width(lead), 1))]
+        # A row is as it is by the word that did not fit into it, so the next must be plain as well.
+        ends = [
+            (end, start)
+            for (_, end), (start, next_end) in pairwise(rows[:-2])
+            if line[start - 1] == " " and line[:end].strip() and (special is None or next_end < special.start())
+        ]
+        if not ends:
+            return []
+        end, start = ends[-1]
+        found = self._prose(line[:end])
+        self._unfinished, self._continues = line[start:], lead
+        return found
+
+    def _wraps(self, line: str) -> bool:
+        """Whether it is a line whose rows depend on its words alone."""
+        if self._continues is not None:
+            return True
+        return not (line.lstrip()[:1] in ("|", "") or _HEADING.match(line) or _BREAK.match(line) or _QUOTE.match(line))
 
     def _early(self) -> list[Row]:
         """The rows of the first part of a line that may never end; the rest goes on as its continuation."""

@@ -48,12 +48,12 @@ def wrap(row: Sequence[Span], columns: int, first: Span = ("", ""), rest: str = 
     """`row` as rows of at most `columns`, broken at blanks; `first` leads the first, `rest` the others."""
     text = "".join(piece for _, piece in row)
     inside = max(columns - max(width(first[1]), width(rest)), 1)
-    rows = [_slice(row, start, end) for start, end in _breaks(text, inside)]
+    rows = [_slice(row, start, end) for start, end in breaks(text, inside)]
     leads = [first, *[("", rest)] * (len(rows) - 1)]
     return [[lead, *each] if lead[1] else each for lead, each in zip(leads, rows, strict=True)]
 
 
-def _breaks(text: str, columns: int) -> list[tuple[int, int]]:
+def breaks(text: str, columns: int) -> list[tuple[int, int]]:
     """Where each row starts and ends; the blanks at a break belong to no row."""
     if width(text) <= columns:
         return [(0, len(text))]
