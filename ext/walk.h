@@ -739,14 +739,14 @@ static inline void walk_piece_done(Walk *walk, WalkFolder *folder)
 
 static inline void walk_worker(void *argument);
 
-/* Starts the other threads once there is work for them and the walk has shown that it is no small one. */
-static inline void walk_help(Walk *walk)
+/* Starts the other threads once there is work for them, folders or more of this one, and the walk is no small one. */
+static inline void walk_help(Walk *walk, int more)
 {
     if (walk->started || walk->options.threads < 2 || !walk->options.spawn
         || atomic_load_explicit(&walk->seen, memory_order_relaxed) < walk->options.patience)
         return;
     pthread_mutex_lock(&walk->lock);
-    int wanted = walk->waiting_count ? walk->options.threads - 1 : 0;
+    int wanted = more || walk->waiting_count ? walk->options.threads - 1 : 0;
     walk->started = wanted > 0;
     walk->live += wanted;
     pthread_mutex_unlock(&walk->lock);
@@ -875,7 +875,7 @@ static inline void walk_read_folder(WalkThread *thread)
         thread->shared |= handed;
         if (!walk_ended(walk) && folder->depth <= walk->options.depth && walk_piece(thread, used) < 0)
             walk_fail(walk, ENOMEM);
-        walk_help(walk);
+        walk_help(walk, more && !handed);
     }
     walk_piece_done(walk, folder);
 }
