@@ -17,6 +17,8 @@ from nanocode.ui.desk import Option
 
 SHOWN = 50
 _FILES, _FRESH_SECONDS = 50_000, 5.0
+# A path may be this long.
+_LONGEST = 4096
 _MENTION = re.compile(r"(?:^|\s)@([^\s@]*)$")
 
 
@@ -36,7 +38,7 @@ class Suggestions(Completer):
         self, document: Document, complete_event: CompleteEvent
     ) -> AsyncGenerator[Completion, None]:
         before = document.text_before_cursor
-        if mention := _MENTION.search(before):
+        if mention := _mention(before):
             for path in await self._files(mention[1]):
                 yield Completion(path, -len(mention[1]), display=path)
         elif before.startswith("/") and "\n" not in before:
@@ -68,6 +70,15 @@ class Suggestions(Completer):
         except OSError:
             return []
         return [os.fsdecode(each.path) + ("/" if each.kind == "dir" else "") for each in walk.entries]
+
+
+def wanted(before: str) -> bool:
+    """Whether anything may come after this: cheap, since it is asked at each key, and of a paste as long as any."""
+    return before.startswith("/") or bool(_mention(before))
+
+
+def _mention(before: str) -> re.Match[str] | None:
+    return _MENTION.search(before, max(len(before) - _LONGEST, 0))
 
 
 def _first(names: Sequence[str], typed: str) -> str:

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from prompt_toolkit.buffer import Buffer
+from prompt_toolkit.filters import Condition
 from prompt_toolkit.history import History
 from prompt_toolkit.input import Input
 from prompt_toolkit.key_binding.key_processor import KeyProcessor
@@ -21,7 +22,7 @@ from nanocode.session import Session
 from nanocode.ui import editor, servers
 from nanocode.ui.choice import Choice
 from nanocode.ui.commands import Command, find
-from nanocode.ui.completion import Suggestions
+from nanocode.ui.completion import Suggestions, wanted
 from nanocode.ui.desk import Form, Option
 from nanocode.ui.keys import keys
 from nanocode.ui.layout import STYLE, Surroundings, layout
@@ -55,7 +56,10 @@ class Repl:
         self._story, self._painter, self._history, self._output = story, painter, history, output
         self._choice = Choice()
         self.buffer = Buffer(
-            completer=Suggestions(session), complete_while_typing=True, history=history, multiline=True
+            completer=Suggestions(session),
+            complete_while_typing=Condition(lambda: wanted(self.buffer.document.text_before_cursor)),
+            history=history,
+            multiline=True,
         )
         self._turn: asyncio.Task[None] | None = None
         self._others: set[asyncio.Task[None]] = set()
