@@ -171,7 +171,7 @@ static int is_binary(const Job *job, int descriptor, const uint8_t *buffer, size
     int found;
     if (have >= job->binary_look)
         return memchr(buffer, 0, job->binary_look) != NULL;
-    if (memchr(buffer, 0, have))
+    if (have && memchr(buffer, 0, have))
         return 1;
     if (descriptor < 0)
         return 0;
