@@ -284,9 +284,10 @@ def main() -> None:
             (place / "large").mkdir()
             found += raced(ways(trees.log(place / "large", options.megabytes)), cases, options.rounds)
         grown = {pattern: memory(tree, pattern) for pattern in ("PM_RESUME", SPACED, "static int")}
-    print("MB more for 100 matches:", grown)
-    if options.record:
-        print(compare.record("search", found, versions(rg), megabytes_for_100_matches=grown))
+        print("MB more for 100 matches:", grown)
+        if options.record:
+            facts = {"files": len(ways(tree).listed), "megabytes_for_100_matches": grown}
+            print(compare.record("search", found, versions(rg), part=bool(options.case), **facts))
 
 
 if __name__ == "__main__":

@@ -107,12 +107,19 @@ def table(figures: Sequence[Figure]) -> str:
     return "\n".join(rows)
 
 
-def record(kind: str, figures: Sequence[Any], versions: Mapping[str, str], **more: Any) -> Path:
-    """Write `runs/DATE-KIND.json`, over an earlier one of that day, with figures of any dataclass; return its path."""
+def record(kind: str, figures: Sequence[Any], versions: Mapping[str, str], *, part: bool = False, **more: Any) -> Path:
+    """Write `runs/DATE-KIND.json`, over an earlier one of that day, with figures of any dataclass; return its path.
+
+    Of a `part` the other cases of that earlier one stay.
+    """
     date = datetime.now(UTC).date().isoformat()
     path = RUNS / f"{date}-{kind}.json"
-    content = {"date": date, "machine": machine(), "versions": dict(versions), **more}
-    content["figures"] = [asdict(figure) for figure in figures]
+    new = [asdict(figure) for figure in figures]
+    if part and path.exists():
+        cases = {figure["case"] for figure in new}
+        old = json.loads(path.read_text(encoding="utf-8"))["figures"]
+        new = [figure for figure in old if figure["case"] not in cases] + new
+    content = {"date": date, "machine": machine(), "versions": dict(versions), **more, "figures": new}
     path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     return path

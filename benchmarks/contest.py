@@ -79,7 +79,7 @@ def contest(
     results.clear()
     turns = shares({name: first[name].seconds for name in contenders if name not in cut}, rounds, budget)
     taken = race(contenders, turns, first)
-    return [figure(case, name, first[name], taken, name in cut) for name in contenders]
+    return [figure(case, name, first, taken, name in cut) for name in contenders]
 
 
 def require_equal(case: str, results: Mapping[str, Any], apart: Mapping[str, str]) -> None:
@@ -108,8 +108,9 @@ def shares(cost: Mapping[str, float], rounds: int, budget: float) -> dict[str, i
 
 def race(
     contenders: Mapping[str, Callable[[], Any]], turns: Mapping[str, int], first: Mapping[str, Sample]
-) -> dict[str, list[Sample]]:
-    taken: dict[str, list[Sample]] = {name: [] for name in contenders}
+) -> dict[str, dict[int, Sample]]:
+    """The samples of each contender by round."""
+    taken: dict[str, dict[int, Sample]] = {name: {} for name in contenders}
     for index in range(max(turns.values())):
         names = [name for name in turns if turns[name] > index]
         turn = index % len(names)
@@ -117,7 +118,7 @@ def race(
             calls = max(1, round(SAMPLE_SECONDS / max(first[name].seconds, 1e-7)))
             # One that was near its end in the first run may be cut in a later one.
             with suppress(TimeoutError):
-                taken[name].append(sample(contenders[name], calls))
+                taken[name][index] = sample(contenders[name], calls)
     return taken
 
 
@@ -145,9 +146,13 @@ def busy_seconds() -> float:
     return (user + nice + system + interrupts + soft + stolen) / _TICKS
 
 
-def figure(case: str, name: str, first: Sample, taken: Mapping[str, list[Sample]], cut: bool) -> Figure:
-    ours = next(iter(taken.values())) or [first]
-    pairs = list(zip(taken[name], ours, strict=False)) or [(first, own) for own in ours]
+def figure(
+    case: str, name: str, first: Mapping[str, Sample], taken: Mapping[str, Mapping[int, Sample]], cut: bool
+) -> Figure:
+    own = next(iter(taken))
+    ours = taken[own] or {0: first[own]}
+    together = taken[name].keys() & ours.keys()
+    pairs = [(taken[name][index], ours[index]) for index in together] or [(first[name], each) for each in ours.values()]
     quiet = [pair for pair in pairs if max(each.foreign for each in pair) < FOREIGN]
     if len(quiet) >= min(3, len(pairs)):
         pairs = quiet
