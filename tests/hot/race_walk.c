@@ -32,6 +32,7 @@ static int visitors, been[WALK_MOST_THREADS];
 static int meet(void *self, int thread, WalkFolder *folder, WalkEntry *entries, size_t count)
 {
     struct timespec until;
+    int failed;
     clock_gettime(CLOCK_REALTIME, &until);
     until.tv_sec += 20;
     pthread_mutex_lock(&door);
@@ -44,9 +45,10 @@ static int meet(void *self, int thread, WalkFolder *folder, WalkEntry *entries, 
             ;
         *(int *)self |= visitors < 2;
     }
+    failed = *(int *)self;
     pthread_mutex_unlock(&door);
     (void)folder, (void)entries, (void)count;
-    return *(int *)self;
+    return failed;
 }
 
 /* Whether the files of one folder without folders below it are given to several threads. */
