@@ -1,5 +1,6 @@
 """Markdown to rows: what each construct looks like, that streaming changes nothing, that rows fit."""
 
+import time
 from itertools import pairwise
 
 import pytest
@@ -61,6 +62,7 @@ def styles(row: Row) -> dict[str, str]:
         ("| no rule |\nafter", "| no rule |\nafter"),
         ("| a \\| b | c |\n|---|---|\n| d |", "a | b │ c\n──────┼──\nd     │"),
         ("a_b_c 2*3*4 __init__", "a_b_c 2*3*4 init"),
+        ("``a `b` ```c", "``a b ```c"),
         ("\\*not\\* ``a`b``", "*not* a`b"),
         ("[here](http://x.y) <http://z.z>", "here (http://x.y) http://z.z"),
         ("a\x1b[31mb\x07\tc", "a[31mb  c"),
@@ -196,3 +198,13 @@ def test_a_line_that_never_ends_is_shown_in_parts_and_whole() -> None:
         rows += markdown.feed(f"{word} ")
         assert len(markdown.tail()) < 40
     assert " ".join(texts(rows + markdown.end())).split() == words
+
+
+@pytest.mark.parametrize("marks", ["`", "`a``b", "**a ", "*a_b**c__`d~~", "[a](", "<http://", "- ", "|", "# ", "> "])
+def test_marks_that_never_close_cost_little(marks: str) -> None:
+    began = time.process_time()
+    for lead in ("", "x "):
+        rows = whole(lead + marks * (20_000 // len(marks)), 80)
+        assert "".join(texts(rows)).count("a") == marks.count("a") * (20_000 // len(marks))
+    # Where it once went wrong it took a minute for a tenth of that.
+    assert time.process_time() - began < 10

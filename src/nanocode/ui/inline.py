@@ -8,7 +8,7 @@ from nanocode.ui.rows import BOLD, CYAN, DIM, ITALIC, STRIKE, UNDERLINE, Row, Sp
 # Each alternative needs a character that `SPECIAL` looks for first.
 _MARKS = re.compile(
     r"\\(?P<escaped>[\\`*_{}\[\]()#+\-.!~|>])"
-    r"|(?P<ticks>`+)(?P<code>.+?)(?<!`)(?P=ticks)(?!`)"
+    r"|(?<!`)(?P<ticks>`++)(?P<code>.+?)(?<!`)(?P=ticks)(?!`)"
     r"|\*\*\*(?=\S)(?P<both>.+?)(?<=\S)\*\*\*"
     r"|\*\*(?=\S)(?P<strong>.+?)(?<=\S)\*\*"
     r"|(?<!\w)__(?=\S)(?P<strong_>.+?)(?<=\S)__(?!\w)"

@@ -45,11 +45,22 @@ class Markdown:
 
     def feed(self, text: str) -> list[Row]:
         """The rows that `text` completes."""
-        *lines, self._unfinished = (self._unfinished + text).split("\n")
-        rows = [row for line in lines for row in self._line(clean(line))]
+        *lines, last = (self._unfinished + text).split("\n")
+        rows: list[Row] = []
+        for line in lines:
+            self._unfinished = line
+            rows += self._broken()
+            rows += self._line(clean(self._unfinished))
+        self._unfinished = last
+        rows += self._broken()
+        return rows + self._settled() + self._colored()
+
+    def _broken(self) -> list[Row]:
+        """The rows of a line but for its last `_LONGEST` characters."""
+        rows: list[Row] = []
         while len(self._unfinished) > _LONGEST and not self._fence and not self._table:
             rows += self._early()
-        return rows + self._settled() + self._colored()
+        return rows
 
     def tail(self) -> list[Row]:
         """How the unfinished line looks so far; a table that is held back shows as it is written."""
