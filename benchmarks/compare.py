@@ -114,12 +114,13 @@ def record(kind: str, figures: Sequence[Any], versions: Mapping[str, str], *, pa
     """
     date = datetime.now(UTC).date().isoformat()
     path = RUNS / f"{date}-{kind}.json"
-    new = [asdict(figure) for figure in figures]
-    if part and path.exists():
-        cases = {figure["case"] for figure in new}
-        old = json.loads(path.read_text(encoding="utf-8"))["figures"]
-        new = [figure for figure in old if figure["case"] not in cases] + new
-    content = {"date": date, "machine": machine(), "versions": dict(versions), **more, "figures": new}
+    old = json.loads(path.read_text(encoding="utf-8"))["figures"] if part and path.exists() else []
+    cases: dict[str, list[Any]] = {figure["case"]: [] for figure in old}
+    fresh = {figure.case for figure in figures}
+    for figure in [each for each in old if each["case"] not in fresh] + [asdict(each) for each in figures]:
+        cases.setdefault(figure["case"], []).append(figure)
+    content = {"date": date, "machine": machine(), "versions": dict(versions), **more}
+    content["figures"] = [figure for each in cases.values() for figure in each]
     path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     return path

@@ -1,9 +1,14 @@
-"""The README's tables are the code's tables; `python tests/house/test_readme.py` writes them into it."""
+"""The README's tables are the code's, its figures of search and walk those of the newest records.
 
+`python tests/house/test_readme.py` writes them into it, and draws the picture of the records.
+"""
+
+import importlib.util
 import sys
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,7 +16,12 @@ from nanocode.settings import BATCH_FLAGS, FLAGS, VARIABLES, Flag
 from nanocode.tools import ALL
 from nanocode.ui.commands import COMMANDS, FAMILIES
 
-README = Path(__file__).parents[2] / "README.md"
+ROOT = Path(__file__).parents[2]
+README = ROOT / "README.md"
+_spec = importlib.util.spec_from_file_location("plot", ROOT / "benchmarks" / "plot.py")
+assert _spec and _spec.loader
+plot = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(plot)
 
 
 def flags(table: Sequence[Flag] = FLAGS) -> Iterator[str]:
@@ -42,7 +52,29 @@ def commands() -> Iterator[str]:
         yield f"| {names} {command.argument} | {command.meaning} |".replace("  |", " |")
 
 
+def times(figure: dict[str, Any]) -> str:
+    ratio = figure["ratio"]
+    return f"{'> ' if figure['cut'] else ''}{ratio:.1f}" if ratio < 10 else f"{ratio:.0f}"
+
+
+def processors(figure: dict[str, Any]) -> str:
+    return "" if figure["cut"] else f"{figure['cpu']:.2f}"
+
+
+def searches() -> Iterator[str]:
+    for case, (first, *_) in plot.cases(plot.newest("search")).items():
+        yield f"| {case} | {times(first)} | {processors(first)} |"
+
+
+def listings() -> Iterator[str]:
+    for case, (first, *others) in plot.cases(plot.newest("walk")).items():
+        fd = next((times(figure) for figure in others if figure["contender"].startswith("fd")), "")
+        yield f"| {case.replace('*', chr(92) + '*')} | {times(first)} | {fd} | {processors(first)} |"
+
+
 TABLES = {
+    "| search | times faster than ripgrep | our CPU / theirs |": searches,
+    "| list of files | times faster than ripgrep | than fd | our CPU / ripgrep's |": listings,
     "| flag | meaning |": flags,
     "| flag of batch | meaning |": partial(flags, BATCH_FLAGS),
     "| variable | setting | default | meaning |": variables,
@@ -69,7 +101,12 @@ def test_the_table_is_the_codes(head: str) -> None:
     assert lines[start:end] == list(TABLES[head]()), "run `python tests/house/test_readme.py`"
 
 
+def test_the_picture_is_of_the_newest_records() -> None:
+    assert plot.PICTURE.read_text("utf-8") == plot.drawn(), "run `python tests/house/test_readme.py`"
+
+
 def rewrite() -> None:
+    plot.main()
     lines = README.read_text("utf-8").splitlines()
     for head, rows in TABLES.items():
         start, end = span(lines, head)
