@@ -91,6 +91,18 @@ def test_a_call_shows_the_end_of_its_output_and_then_folds() -> None:
     assert calls.ended[-1].text == "line 0\nline 1\nline 2"
 
 
+def test_output_that_a_command_draws_over_shows_as_a_terminal_would_and_costs_little() -> None:
+    calls = Calls(lambda: 30)
+    calls.start(ToolStarted("1", "bash", {"command": "make"}))
+    calls.output(ToolOutput("1", "a\rbc\r\nkept\r\n1%\r2%\r3%"))
+    assert texts(calls.live())[1:] == ["⎿ bc", "  kept", "  3%"]
+    calls.output(ToolOutput("1", "x" * 4096))
+    began = time.process_time()
+    for _ in range(100):
+        calls.live()
+    assert time.process_time() - began < 1
+
+
 def test_a_failed_call_shows_its_reason_and_its_hint() -> None:
     calls = Calls(lambda: 60)
     calls.start(ToolStarted("1", "bash", "not json"))

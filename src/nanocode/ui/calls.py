@@ -17,7 +17,7 @@ _TAIL_CHARACTERS = 4096
 _KEPT = 50
 # Their other arguments are what the diff below them shows.
 _TOLD_BY_DIFF = ("edit", "write")
-_OVERWRITTEN = re.compile(r"[^\n]*\r(?!\n|$)")
+_OVERWRITTEN = re.compile(r"^[^\n]*\r(?!\n|\Z)", re.MULTILINE)
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[ -/]*[0-~])")
 
 
