@@ -171,6 +171,22 @@ def test_a_damaged_payload_never_says_something_else(
     assert meaning(twin.fuse(frames)) == meaning(frames)
 
 
+ODD = [b"", b"\\n", b'\\"', b"\\u00e9", "é".encode(), b"!#[]", b"\x7f", b"\n", b"\x1f", b"\\q"]
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_what_is_odd_in_a_string_is_seen_wherever_it_stands(twin: ModuleType, odd: bytes) -> None:
+    for before in range(18):
+        for after in range(10):
+            text = b"a" * before + odd + b"b" * after
+            payload = b'{"choices":[{"delta":{"content":"' + text + b'"}}]}'
+            try:
+                said = [(TEXT, 0, json.loads(payload)["choices"][0]["delta"]["content"])]
+            except ValueError:
+                said = [("message", payload)]
+            assert twin.fuse([("message", payload)]) == [each for each in said if each[2:] != ("",)]
+
+
 @pytest.mark.parametrize("depth", [3, 15, 17, 100_000])
 def test_deep_nesting_neither_crashes_nor_lies(twin: ModuleType, depth: int) -> None:
     payload = b'{"deep":' + b"[" * depth + b"]" * depth + b',"choices":[{"index":0,"delta":{"content":"a"}}]}'
