@@ -7,6 +7,7 @@ other instructions.
 """
 
 import argparse
+import gc
 import json
 import os
 import re
@@ -119,6 +120,8 @@ PATHS: dict[str, tuple[str, Callable[[Any, Path], Callable[[], object]]]] = {
 
 def repeat(chosen: str, top: Path) -> None:
     """What runs below callgrind: each path a few times, the chosen one (none for "") more often."""
+    # When it collects depends on all that was made before.
+    gc.disable()
     runs = {name: prepare(import_module(f"nanocode._ext.{module}"), top) for name, (module, prepare) in PATHS.items()}
     for name, run in runs.items():
         for _ in range(FEW + MORE * (name == chosen)):
@@ -148,6 +151,8 @@ def measured(names: list[str]) -> dict[str, int]:
     """Instructions of one run of each path."""
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(os.cpu_count()) as pool:
         tree(Path(folder))
+        # Where Python writes its compiled modules first, it would be counted.
+        subprocess.run([sys.executable, __file__, "--repeat", "", folder], check=True)
         least, *counts = pool.map(lambda name: counted(name, Path(folder)), ["", *names])
         return {name: (count - least) // MORE for name, count in zip(names, counts, strict=True)}
 
