@@ -1,9 +1,8 @@
 """Instructions of each compiled hot path, counted by callgrind: they hardly depend on the load of the machine.
 
 `python benchmarks/instructions.py` fails where a path executes more than the recorded base allows; `--record` writes
-the base anew. One process runs each path twice, and for each path another runs it 40 times more; the difference is
-free of start-up and set-up. Where Python or the compiler is not that of the base, only a gross change fails: they write
-other instructions.
+the base anew. One process runs a path twice, another 40 times more; the difference is free of start-up and set-up.
+Where Python or the compiler is not that of the base, only a gross change fails: they write other instructions.
 """
 
 import argparse
@@ -118,20 +117,24 @@ PATHS: dict[str, tuple[str, Callable[[Any, Path], Callable[[], object]]]] = {
 }
 
 
-def repeat(chosen: str, top: Path) -> None:
-    """What runs below callgrind: each path a few times, the chosen one (none for "") more often."""
+def repeat(name: str, times: int, top: Path) -> None:
+    """What runs below callgrind."""
     # When it collects depends on all that was made before.
     gc.disable()
-    runs = {name: prepare(import_module(f"nanocode._ext.{module}"), top) for name, (module, prepare) in PATHS.items()}
-    for name, run in runs.items():
-        for _ in range(FEW + MORE * (name == chosen)):
-            run()
+    module, prepare = PATHS[name]
+    run = prepare(import_module(f"nanocode._ext.{module}"), top)
+    for _ in range(times):
+        run()
 
 
-def counted(chosen: str, top: Path) -> int:
+def repeating(name: str, times: int, top: Path) -> list[str]:
+    return [sys.executable, __file__, "--repeat", name, str(times), str(top)]
+
+
+def counted(name: str, times: int, top: Path) -> int:
     valgrind = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"]
-    words = [*valgrind, sys.executable, __file__, "--repeat", chosen, str(top)]
     clean = {"PATH": os.environ["PATH"], "PYTHONHASHSEED": "0", "PYTHONMALLOC": "malloc"}
+    words = [*valgrind, *repeating(name, times, top)]
     said = subprocess.run(words, env=clean, capture_output=True, text=True, check=True).stderr
     found = re.search(r"Collected : (\d+)", said)
     assert found, said
@@ -150,11 +153,13 @@ def builder() -> str:
 def measured(names: list[str]) -> dict[str, int]:
     """Instructions of one run of each path."""
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(os.cpu_count()) as pool:
-        tree(Path(folder))
-        # Where Python writes its compiled modules first, it would be counted.
-        subprocess.run([sys.executable, __file__, "--repeat", "", folder], check=True)
-        least, *counts = pool.map(lambda name: counted(name, Path(folder)), ["", *names])
-        return {name: (count - least) // MORE for name, count in zip(names, counts, strict=True)}
+        top = Path(folder)
+        tree(top)
+        for name in names:
+            # Where Python writes its compiled modules first, it would be counted.
+            subprocess.run(repeating(name, 1, top), check=True)
+        few, many = (list(pool.map(lambda name, n=n: counted(name, n, top), names)) for n in (FEW, FEW + MORE))
+        return {name: (after - before) // MORE for name, before, after in zip(names, few, many, strict=True)}
 
 
 def judged(found: dict[str, int], base: dict[str, Any]) -> list[str]:
@@ -173,10 +178,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("paths", nargs="*", help=f"some of: {' '.join(PATHS)}")
     parser.add_argument("--record", action="store_true", help="write the base anew")
-    parser.add_argument("--repeat", nargs=2, metavar=("PATH", "TREE"), help=argparse.SUPPRESS)
+    parser.add_argument("--repeat", nargs=3, metavar=("PATH", "TIMES", "TREE"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.repeat:
-        repeat(options.repeat[0], Path(options.repeat[1]))
+        name, times, top = options.repeat
+        repeat(name, int(times), Path(top))
         return 0
     if not shutil.which("valgrind"):
         print("valgrind is not installed: no instructions counted")
