@@ -72,9 +72,22 @@ def listings() -> Iterator[str]:
         yield f"| {case.replace('*', chr(92) + '*')} | {times(first)} | {fd} | {processors(first)} |"
 
 
+def agents() -> Iterator[str]:
+    figures = plot.newest("agent")["figures"]
+    at = {(each["case"], each["contender"]): each for each in figures}
+    for name in dict.fromkeys(each["contender"] for each in figures if each["case"] == "one-shot"):
+        shot, turns, deltas, argument = (at.get((case, name)) for case in AGENT_CASES)
+        assert shot and turns
+        cells = [f"{shot['seconds']:.2f} s", f"{shot['peak_megabytes']:.0f} MB", f"{turns['gap_milliseconds']:.1f} ms"]
+        cells += [f"{each['seconds']:.2f} s" if each else "" for each in (deltas, argument)]
+        yield f"| {name} | {' | '.join(cells)} |"
+
+
+AGENT_CASES = ("one-shot", "50 tool turns", "20000 deltas", "30 kB argument")
 TABLES = {
     "| search | times faster than ripgrep | our CPU / theirs |": searches,
     "| list of files | times faster than ripgrep | than fd | our CPU / ripgrep's |": listings,
+    "| | one answer | memory | bash, then the next request | 20,000 deltas | 30 kB argument |": agents,
     "| flag | meaning |": flags,
     "| flag of batch | meaning |": partial(flags, BATCH_FLAGS),
     "| variable | setting | default | meaning |": variables,
