@@ -126,7 +126,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("tree", nargs="?", type=Path)
     parser.add_argument("--rg", default=shutil.which("rg"), help="path of ripgrep")
-    parser.add_argument("--fd", default=shutil.which("fdfind") or shutil.which("fd"), help="path of fd")
+    parser.add_argument("--fd", type=shutil.which, default=shutil.which("fdfind") or "fd", help="path of fd")
     parser.add_argument("--packages", type=int, default=60_000, help="files of the tree of packages")
     parser.add_argument("--record", action="store_true", help="keep the figures under runs/")
     parser.add_argument("--rounds", type=int, default=contest.ROUNDS)
