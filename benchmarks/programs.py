@@ -122,7 +122,7 @@ def event(kind: str, **more: Any) -> bytes:
 
 
 def by_environment(home: Path, url: str) -> dict[str, str]:
-    return {"OPENAI_BASE_URL": url, "MODEL": "m", "NANOCODE_EXT": "require"}
+    return {"OPENAI_BASE_URL": url}
 
 
 def pi(home: Path, url: str) -> dict[str, str]:

@@ -71,17 +71,39 @@ def test_two_at_a_time_have_a_connection_each() -> None:
     assert {each.connection for each in run(script, talk).requests} == {1, 2}
 
 
-@pytest.mark.parametrize(
-    "reply",
-    [Reply((b"x",), headers=(("Connection", "close"),)), Reply((b"x",), end="close", plain=True)],
-    ids=["said", "done"],
-)
-def test_one_that_the_server_closes_is_not_used_again(reply: Reply) -> None:
+def test_one_that_the_server_says_it_closes_is_not_used_again() -> None:
     async def talk(http: httpx.AsyncClient, peer: Peer) -> None:
         for _ in range(3):
             assert (await http.get(peer.url + "/x")).text == "x"
 
-    assert [each.connection for each in run(lambda request: reply, talk).requests] == [1, 2, 3]
+    said = Reply((b"x",), headers=(("Connection", "close"),))
+    assert [each.connection for each in run(lambda request: said, talk).requests] == [1, 2, 3]
+
+
+def test_one_that_the_server_has_closed_is_not_used_again() -> None:
+    """The end is there before the next request, but nobody has looked at the socket since."""
+    connections, closed = 0, asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx")
+        writer.close()
+        await writer.wait_closed()
+        closed.set()
+
+    async def main() -> None:
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        async with server, client() as http:
+            for number in (1, 2, 3):
+                assert (await http.get(f"http://127.0.0.1:{port}/")).text == "x"
+                await closed.wait()
+                closed.clear()
+                assert connections == number
+
+    asyncio.run(main())
 
 
 def test_one_that_rested_too_long_is_not_used_again() -> None:

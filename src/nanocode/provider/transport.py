@@ -63,12 +63,7 @@ class _Connection(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         self.open = False
         if self._response is not None and self._failure is None:
-            try:
-                self._response.close() if error is None else None
-            except httpx.RemoteProtocolError as reason:
-                self._failure = reason
-            if error is not None:
-                self._failure = httpx.ReadError(str(error))
+            self._failure = _cut(self._response) if error is None else httpx.ReadError(str(error))
         self._wake()
 
     def pause_writing(self) -> None:
@@ -134,6 +129,15 @@ class _Connection(asyncio.Protocol):
             self._waiter = None
             if timer is not None:
                 timer.cancel()
+
+
+def _cut(response: Response) -> httpx.TransportError | None:
+    """What the server broke by closing here, if anything."""
+    try:
+        response.close()
+    except httpx.RemoteProtocolError as error:
+        return error
+    return None
 
 
 def _expire(waiter: asyncio.Future[None], late: type[httpx.TimeoutException]) -> None:
