@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 import peer
+import pytest
 from peer import Peer, Request
 from program import Program
 from tmux import needs_tmux, terminal
@@ -144,6 +145,18 @@ def test_the_nearest_template_and_a_manual_skill_run_by_name_in_one_shot(nanocod
     assert first == "project's Ann, in full: Ann now"
     assert "Do it." in second and second.endswith("rye") and "bake" not in str(server.requests[1].messages[0])
     assert wrong.code == 2 and "did you mean `/skill:bake`?" in wrong.err
+
+
+@pytest.mark.parametrize("called", ["/greet", "/skill:bake"])
+def test_piped_text_and_further_lines_join_what_is_called_by_name(nanocode: Program, called: str) -> None:
+    put(nanocode.cwd / ".nanocode/skills/bake/SKILL.md", "---\ndescription: Bakes.\n---\nDo it.\n")
+    put(nanocode.cwd / ".nanocode/prompts/greet.md", "Do it.\n")
+    with Peer([peer.reply(peer.text("ok")), peer.reply(peer.text("ok"))]) as server:
+        assert nanocode.at(server.url).run(called, stdin="one\ntwo\n").code == 0
+        assert nanocode.run(f"{called}\none\ntwo").code == 0
+    for request in server.requests:
+        text = str(request.messages[-1]["content"])
+        assert "Do it." in text and text.endswith("one\ntwo") and called not in text
 
 
 @needs_tmux

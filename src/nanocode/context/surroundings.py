@@ -35,7 +35,7 @@ class Surroundings:
 
         Raises UsageError for a skill that does not exist or cannot be read.
         """
-        name, _, arguments = text.strip().partition(" ")
+        name, arguments = [*text.split(maxsplit=1), "", ""][:2]
         if name.startswith("/skill:"):
             return self._skill(name.removeprefix("/skill:"), arguments.strip())
         template = self.templates.get(name[1:]) if name.startswith("/") else None
