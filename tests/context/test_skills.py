@@ -1,5 +1,6 @@
 """Skills and prompt templates: which are found and in what order, heads as people write them, arguments filled in."""
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,31 @@ def test_the_nearest_skill_of_a_name_wins_and_the_others_are_told(tmp_path: Path
     described = {each.name: each.description for each in kept.values()}
     assert described == {"same": "number 0", **{f"own{number}": f"own {number}" for number in range(6)}}
     assert len(warnings) == 5 and all("`same`" in each and "is hidden by" in each for each in warnings)
+
+
+@pytest.mark.parametrize("written", ["*j", "*loop", "[a, b]", "{a: b}"])
+def test_a_name_that_is_no_word_is_that_of_the_file(written: str, tmp_path: Path) -> None:
+    # `j` would be 9 to the power of 9 words, and `loop` holds itself.
+    bomb = "".join(f"{below}: &{above} [{', '.join([f'*{below}'] * 9)}]\n" for below, above in pairwise("abcdefghij"))
+    head = f"x: &a [x]\n{bomb}y: &loop [*loop]\n"
+    for place, field in (
+        ("skills/bake/SKILL.md", f"description: Bakes.\nname: {written}"),
+        (
+            "prompts/bake.md",
+            f"description: {written}",
+        ),
+    ):
+        path = tmp_path / ".nanocode" / place
+        path.parent.mkdir(parents=True)
+        path.write_text(f"---\n{head}{field}\n---\nBake it.")
+    settings = Settings(tmp_path, tmp_path / "home", {}, directory=tmp_path / "home" / ".nanocode")
+    assert [each.name for each in skills.skills(settings, Reader()).values()] == ["bake"]
+    assert [each.description for each in skills.templates(settings, Reader()).values()] == ["Bake it."]
+
+
+def test_a_head_too_deep_for_yaml_is_read_by_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(yaml, "CSafeLoader", raising=False)
+    assert split(f"---\nname: bake\nmore: {'[' * 3000}\n---\n")[0]["name"] == "bake"
 
 
 def test_loose_files_are_skills_in_nanocode_s_own_folders_only(tmp_path: Path) -> None:

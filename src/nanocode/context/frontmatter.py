@@ -22,9 +22,14 @@ def _fields(head: str) -> dict[str, Any]:
 
     try:
         fields = yaml.load(head, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except (yaml.YAMLError, ValueError):
+    except (yaml.YAMLError, ValueError, RecursionError):
         return by_lines(head)
     return {str(name): value for name, value in fields.items()} if isinstance(fields, dict) else by_lines(head)
+
+
+def plain(value: Any) -> str:
+    """A field as words, "" for one that is a list or a mapping: by aliases it may hold itself, or more than memory."""
+    return "" if value is None or isinstance(value, (list, dict, set, tuple)) else str(value).strip()
 
 
 def by_lines(head: str) -> dict[str, Any]:

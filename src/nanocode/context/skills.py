@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from nanocode.context.files import Reader, ancestors, project
-from nanocode.context.frontmatter import split
+from nanocode.context.frontmatter import plain, split
 from nanocode.frozen import frozen
 from nanocode.settings import Settings
 
@@ -86,7 +86,7 @@ def _skill(path: Path, in_folder: bool, reader: Reader) -> Skill | None:
     if read is None or not (fields or in_folder):
         return None
     expected = path.parent.name if in_folder else path.stem
-    name, description = str(fields.get("name") or expected).strip(), fields.get("description")
+    name, description = plain(fields.get("name")) or expected, fields.get("description")
     if not isinstance(description, str) or not description.strip():
         reader.warnings.append(f"skill `{path}` is left out: its frontmatter has no `description`")
         return None
@@ -125,7 +125,7 @@ def templates(settings: Settings, reader: Reader) -> dict[str, Template]:
             read = reader.read(path) if path.suffix == ".md" and path.stem not in found else None
             if read is not None:
                 fields, text = split(read.text)
-                described = str(fields.get("description") or text.strip().partition("\n")[0][:80])
+                described = plain(fields.get("description")) or text.strip().partition("\n")[0][:80]
                 found[path.stem] = Template(path.stem, described, text.strip(), path)
     return found
 
