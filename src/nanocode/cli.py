@@ -11,7 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from nanocode import __version__
+from nanocode import __version__, hot
 from nanocode.errors import NanocodeError, UsageError
 from nanocode.settings import BATCH_FLAGS, FLAGS, Flag, Settings, resolve
 
@@ -50,6 +50,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except NanocodeError as error:
         sys.stderr.write(f"nanocode: {error}\n" + (f"hint: {error.hint}\n" if error.hint else ""))
         return error.exit_code
+    except ImportError as error:
+        # The door's own words, when it may not fall back; any other is a fault of the installation or of ours.
+        if error.name != "nanocode.hot":
+            raise
+        _say(str(error))
+        return UsageError.exit_code
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
@@ -72,6 +78,7 @@ def _main(words: list[str]) -> int:
         return 0
     if prompt[:1] == ["completions"]:
         return _completions(prompt[1:])
+    hot.check()
     settings, warnings = resolve(flags, os.environ, _cwd(), Path(os.path.expanduser("~")))
     if prompt == ["doctor"]:
         return _doctor(settings, warnings)
@@ -150,8 +157,6 @@ def _flag_rows(flags: Sequence[Flag]) -> str:
 
 
 def version_text() -> str:
-    from nanocode import hot
-
     why = f": {hot.REASON}" if hot.REASON else ""
     python = ".".join(map(str, sys.version_info[:3]))
     return f"nanocode {__version__} ({hot.BACKEND} core{why}; Python {python})\n"

@@ -34,11 +34,17 @@ class Copy:
             text = "class SseDecoder: pass\n" + ("" if off_by is None else f"ABI = {abi + off_by}\n")
             (self.root / "nanocode/_ext" / f"{stem}.py").write_text(text)
 
+    def start(self, *words: str, mode: str | None = None) -> "subprocess.CompletedProcess[str]":
+        environment = {name: value for name, value in os.environ.items() if name != "NANOCODE_EXT"}
+        environment |= {"PYTHONPATH": str(self.root), "HOME": str(self.root)}
+        environment |= {} if mode is None else {"NANOCODE_EXT": mode}
+        return subprocess.run(
+            [sys.executable, "-P", *words], env=environment, cwd=self.root, capture_output=True, text=True
+        )
+
     def run(self, code: str = SHOW, mode: str | None = None) -> tuple[int, str]:
         """Return the exit code, and the output or the last line of the traceback."""
-        environment = {name: value for name, value in os.environ.items() if name != "NANOCODE_EXT"}
-        environment |= {"PYTHONPATH": str(self.root)} | ({} if mode is None else {"NANOCODE_EXT": mode})
-        done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+        done = self.start("-c", code, mode=mode)
         return done.returncode, (done.stdout or done.stderr).strip().rpartition("\n")[2]
 
 
@@ -68,6 +74,17 @@ def test_require_without_twins_is_an_error_with_the_way_out(copy: Copy) -> None:
     assert code == 1
     assert words.startswith("ImportError: `NANOCODE_EXT` is `require`, but `nanocode._ext.sse` is not built")
     assert words.endswith("; rebuild with `pip install --no-build-isolation -e .`")
+
+
+@pytest.mark.parametrize("mode", ["require", "fast"])
+@pytest.mark.parametrize(
+    "words", [["--version"], ["--demo", "hi"], ["doctor"], ["tool", "grep", '{"pattern": "x"}'], ["tool", "ls", "{}"]]
+)
+def test_the_program_says_so_in_one_line_and_exits_2(copy: Copy, mode: str, words: list[str]) -> None:
+    done = copy.start("-m", "nanocode", *words, mode=mode)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+    assert done.stderr.startswith(f"nanocode: `NANOCODE_EXT` is `{mode}`") and done.stdout == ""
+    assert done.stderr.endswith(("; rebuild with `pip install --no-build-isolation -e .`\n", "`off` or `require`\n"))
 
 
 def test_twins_are_taken_together_with_their_names(copy: Copy) -> None:

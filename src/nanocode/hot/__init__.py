@@ -77,10 +77,16 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *HOMES, "BACKEND", "REASON"})
 
 
+def check() -> None:
+    """Raise at once the ImportError of a first use: where a twin is required and absent, or for an unknown mode."""
+    if _mode() == "require":
+        _first_fault(_absent())
+
+
 def _mode() -> str:
     mode = os.environ.get("NANOCODE_EXT") or "auto"
     if mode not in MODES:
-        raise ImportError(f"`NANOCODE_EXT` is `{mode}`; set it to `auto`, `off` or `require`")
+        raise ImportError(f"`NANOCODE_EXT` is `{mode}`; set it to `auto`, `off` or `require`", name=__name__)
     return mode
 
 
@@ -101,7 +107,7 @@ def _first_fault(stems: Iterable[str]) -> str:
     """What is wrong with the first twin that is not as it should be, or ""; an ImportError where twins are required."""
     fault = next(filter(None, map(_fault, stems)), "")
     if fault and _mode() == "require":
-        raise ImportError(f"`NANOCODE_EXT` is `require`, but {fault}; {REBUILD}")
+        raise ImportError(f"`NANOCODE_EXT` is `require`, but {fault}; {REBUILD}", name=__name__)
     return fault
 
 
