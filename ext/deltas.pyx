@@ -19,9 +19,30 @@ cdef extern from *:
     #else
     #define MARKED(marks) 0
     #endif
+
+    /* An ordinary payload but for its text: what stands before, between (where the text stands twice) and behind. */
+    typedef struct {
+        int kind, position, twice;
+        Py_ssize_t head, middle, tail;
+        unsigned char bytes[1024];
+    } Shape;
+
+    #ifdef _MSC_VER
+    #define OF_THREAD __declspec(thread)
+    #else
+    #define OF_THREAD __thread
+    #endif
+    /* The last of each kind: the chunks of a stream differ in nothing but their text. */
+    static OF_THREAD Shape shapes[3];
     """
     const uint64_t EIGHT
     int MARKED(uint64_t marks) nogil
+
+    ctypedef struct Shape:
+        int kind, position, twice
+        Py_ssize_t head, middle, tail
+        unsigned char bytes[1024]
+    Shape shapes[3]
 
 cdef enum:
     DEPTH = 16
@@ -52,6 +73,7 @@ cdef struct Found:
     int position
     const unsigned char *text
     Py_ssize_t size
+    const unsigned char *again      # where the same text stands once more, or NULL
     bint escaped
     bint is_null
 
@@ -347,8 +369,12 @@ cdef bint _details(Cursor *c, Found *text) noexcept nogil:
 
 cdef inline bint _detailed(Found *found, Found *details) noexcept nogil:
     """Let the details speak where no other reasoning does, and nothing else."""
-    if details.size == 0 or (found.kind == 1 and found.size):
+    if details.size == 0:
         return found.kind >= 0
+    if found.kind == 1 and found.size:
+        if details.size == found.size and memcmp(details.text, found.text, found.size) == 0:
+            found.again = details.text
+        return True
     if found.kind == 2 or found.size:
         return False
     found.kind, found.text, found.size, found.escaped = 1, details.text, details.size, details.escaped
@@ -455,6 +481,72 @@ cdef bint _chunk(Cursor *c, Found *found) noexcept nogil:
     return c.at == c.end and seen & CHOICES != 0
 
 
+cdef bint _alike(const Shape *shape, Cursor *c, Found *found) noexcept nogil:
+    """Whether the payload differs from an earlier one in its text alone, which then says what that one said."""
+    cdef Py_ssize_t spare = c.end - c.at - shape.head - shape.middle - shape.tail
+    if spare <= 0 or shape.head == 0 or memcmp(c.at, shape.bytes, shape.head) != 0:
+        return False
+    c.at += shape.head
+    if not _string(c, found) or found.size == 0 or spare != found.size * (1 + shape.twice):
+        return False
+    # The quote that ends the text is the first byte of what follows.
+    c.at -= 1
+    if shape.twice:
+        if memcmp(c.at, shape.bytes + shape.head, shape.middle) != 0:
+            return False
+        c.at += shape.middle
+        if memcmp(c.at, found.text, found.size) != 0:
+            return False
+        c.at += found.size
+    if memcmp(c.at, shape.bytes + shape.head + shape.middle, shape.tail) != 0:
+        return False
+    found.kind, found.position = shape.kind, shape.position
+    return True
+
+
+cdef void _learn(const unsigned char *start, const unsigned char *end, const Found *found) noexcept nogil:
+    """Keep the shape of an ordinary payload, all of it ASCII."""
+    cdef Shape *shape = &shapes[found.kind]
+    cdef const unsigned char *after = found.text + found.size
+    cdef Py_ssize_t holes = found.size
+    if found.again != NULL:
+        holes *= 2
+    if found.size == 0 or end - start - holes > <Py_ssize_t> sizeof(shape.bytes):
+        return
+    if found.again != NULL and found.again < found.text:
+        return
+    shape.kind, shape.position, shape.twice = found.kind, found.position, found.again != NULL
+    shape.head, shape.middle = found.text - start, 0
+    memcpy(shape.bytes, start, shape.head)
+    if found.again != NULL:
+        shape.middle = found.again - after
+        memcpy(shape.bytes + shape.head, after, shape.middle)
+        after = found.again + found.size
+    shape.tail = end - after
+    memcpy(shape.bytes + shape.head + shape.middle, after, shape.tail)
+
+
+cdef bint _read(bytes payload, Found *found) except -1:
+    """Whether the payload is ordinary; `found` gets what it says."""
+    cdef const unsigned char *start = <const unsigned char *> PyBytes_AS_STRING(payload)
+    cdef const unsigned char *end = start + PyBytes_GET_SIZE(payload)
+    cdef Cursor cursor
+    cdef int kind
+    for kind in range(3):
+        cursor.at, cursor.end, cursor.high = start, end, 0
+        if _alike(&shapes[kind], &cursor, found):
+            return cursor.high < 128 or _is_utf8(found.text, found.size)
+    cursor.at, cursor.end, cursor.high = start, end, 0
+    found.kind, found.size, found.again = -1, 0, NULL
+    if not _chunk(&cursor, found):
+        return False
+    if cursor.high >= 128:
+        return _is_utf8(start, end - start)
+    if found.kind >= 0:
+        _learn(start, end, found)
+    return True
+
+
 cdef inline unsigned int _unit(const unsigned char *at) noexcept nogil:
     return (_digit(at[0]) << 12) | (_digit(at[1]) << 8) | (_digit(at[2]) << 4) | _digit(at[3])
 
@@ -548,7 +640,6 @@ def fuse(frames):
     """See `nanocode.hot.deltas.fuse`."""
     cdef list fused = []
     cdef Run run
-    cdef Cursor cursor
     cdef Found found
     cdef int kind = -1, position = -1
     cdef bint ordinary
@@ -558,13 +649,7 @@ def fuse(frames):
     try:
         for frame in frames:
             name, payload = frame
-            ordinary = False
-            if name == "message":
-                cursor.at = <const unsigned char *> PyBytes_AS_STRING(payload)
-                cursor.end = cursor.at + PyBytes_GET_SIZE(payload)
-                cursor.high = 0
-                found.kind, found.size = -1, 0
-                ordinary = _chunk(&cursor, &found) and (cursor.high < 128 or _is_utf8(payload))
+            ordinary = name == "message" and _read(payload, &found)
             if run.size and (not ordinary or found.kind != kind or found.position != position):
                 fused.append((kind, position, PyUnicode_DecodeUTF8(run.data, run.size, NULL)))
                 run.size = 0
@@ -583,9 +668,9 @@ def fuse(frames):
     return fused
 
 
-cdef bint _is_utf8(bytes payload):
+cdef bint _is_utf8(const unsigned char *at, Py_ssize_t size) except -1:
     try:
-        PyUnicode_DecodeUTF8(PyBytes_AS_STRING(payload), PyBytes_GET_SIZE(payload), NULL)
+        PyUnicode_DecodeUTF8(<const char *> at, size, NULL)
     except UnicodeDecodeError:
         return False
     return True

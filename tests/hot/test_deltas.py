@@ -191,3 +191,48 @@ def test_what_is_odd_in_a_string_is_seen_wherever_it_stands(twin: ModuleType, od
 def test_deep_nesting_neither_crashes_nor_lies(twin: ModuleType, depth: int) -> None:
     payload = b'{"deep":' + b"[" * depth + b"]" * depth + b',"choices":[{"index":0,"delta":{"content":"a"}}]}'
     assert meaning(twin.fuse([("message", payload)])) == meaning([("message", payload)])
+
+
+SAYING = [
+    lambda text: {"role": "assistant", "content": text},
+    lambda text: {"content": text, "reasoning": ""},
+    lambda text: {"reasoning_content": text, "content": None},
+    lambda text: {"content": "", "reasoning": text, "reasoning_details": [{"type": "t", "text": text, "index": 0}]},
+    lambda text: {"reasoning_details": [{"text": text, "index": 0}], "content": "", "reasoning": text},
+    lambda text: {"reasoning_details": [{"text": text}]},
+    lambda text: arguments(text, 2),
+]
+
+
+@pytest.mark.parametrize("say", range(len(SAYING)))
+@pytest.mark.parametrize("put", [b"", b'"', b"\\", b"x", b"\xc3", b"0", b"\n"])
+def test_a_chunk_that_is_like_an_earlier_one_but_for_a_byte_never_says_the_same_by_mistake(
+    twin: ModuleType, say: int, put: bytes
+) -> None:
+    before = frame(chunk(SAYING[say]("one")))
+    payload = frame(chunk(SAYING[say]("other")))[1]
+    for at in range(len(payload) + 1):
+        for drop in (0, 1):
+            frames = [before, ("message", payload[:at] + put + payload[at + drop :])]
+            assert meaning(twin.fuse(frames)) == meaning(frames)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, len(SAYING) - 1), texts, texts), max_size=8), st.booleans(), st.booleans())
+def test_chunks_alike_but_for_their_texts_say_their_own(
+    twin: ModuleType, parts: list[Any], ascii_only: bool, doubled: bool
+) -> None:
+    frames = []
+    for say, text, other in parts:
+        delta = SAYING[say](text)
+        if "reasoning_details" in delta and not doubled:
+            delta["reasoning_details"][0]["text"] = other
+        frames.append(("message", json.dumps(chunk(delta), ensure_ascii=ascii_only).encode("utf-8", "replace")))
+    assert meaning(twin.fuse(frames)) == meaning(frames)
+
+
+@pytest.mark.parametrize("size", [100, 900, 1100, 5000])
+def test_a_long_envelope_and_a_long_text_are_no_trouble(twin: ModuleType, size: int) -> None:
+    for short, padded in [("a", "p" * size), ("t" * size, "p")]:
+        frames = [frame(chunk({"content": short + each}, pad=padded)) for each in "xyz"]
+        assert twin.fuse(frames) == [(TEXT, 0, f"{short}x{short}y{short}z")]
