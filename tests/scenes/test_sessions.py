@@ -192,6 +192,27 @@ def test_a_session_is_found_by_id_by_path_and_not_at_all(nanocode: Program) -> N
     assert len(sessions(nanocode)) == 2
 
 
+@pytest.mark.parametrize(
+    "left", ["", '{"type":"sess', '{"type":"session","version":1,"id":"ab'], ids=["empty", "torn", "cut"]
+)
+def test_a_file_whose_first_line_is_not_whole_begins_a_session(nanocode: Program, left: str) -> None:
+    path = nanocode.cwd / "own.jsonl"
+    path.write_text(left)
+    with Peer([peer.reply(peer.text("one")), peer.reply(peer.text("two"))]) as server:
+        assert nanocode.at(server.url).run("--session", "own.jsonl", "first").out == "one\n"
+        assert nanocode.run("--session", "own.jsonl", "second").out == "two\n"
+    assert [text for _, text in said(server.requests[-1].messages)] == ["first", "one", "second"]
+    assert json.loads(path.read_bytes().splitlines()[0])["title"] == "first"
+
+
+@pytest.mark.parametrize("content", ["{}\n", "notes", "{}"])
+def test_a_file_that_is_no_session_is_left_as_it_is(nanocode: Program, content: str) -> None:
+    (nanocode.cwd / "own.jsonl").write_text(content)
+    done = nanocode.at("http://127.0.0.1:9/v1").run("--session", "own.jsonl", "first")
+    assert done.code == 2 and "is not a session" in done.err
+    assert (nanocode.cwd / "own.jsonl").read_text() == content
+
+
 def test_no_session_leaves_nothing_and_goes_on_with_nothing(nanocode: Program) -> None:
     with Peer([peer.reply(peer.text("one")), peer.reply(peer.text("two"))]) as server:
         assert nanocode.at(server.url).run("--no-session", "first").code == 0

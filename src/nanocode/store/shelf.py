@@ -58,18 +58,21 @@ def opened(settings: Settings, id: str, **options: Any) -> Transcript:
     """
     path = _wanted(settings)
     if path is not None and path.exists():
-        return Transcript.resume(path, **options)
+        return Transcript.resume(path, _header(settings, id), **options)
     return new(settings, id, path, **options)
 
 
 def new(settings: Settings, id: str, path: Path | None = None, **options: Any) -> Transcript:
     """A transcript that begins with its first message."""
-    header = {"id": id, "cwd": str(settings.cwd), "time": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
-    if settings.parent_session:
-        header["parent"] = settings.parent_session
+    header = _header(settings, id)
     if settings.no_session:
         return Transcript(None, header, **options)
     return Transcript(path or fresh(settings.directory, settings.cwd, id), header, **options)
+
+
+def _header(settings: Settings, id: str) -> dict[str, Any]:
+    header = {"id": id, "cwd": str(settings.cwd), "time": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
+    return header | ({"parent": settings.parent_session} if settings.parent_session else {})
 
 
 def _wanted(settings: Settings) -> Path | None:

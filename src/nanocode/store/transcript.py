@@ -71,8 +71,8 @@ class Transcript:
         self._warned = False
 
     @classmethod
-    def resume(cls, path: Path, **options: Any) -> "Transcript":
-        """Open an existing file, cut a torn tail off, and read it into `saved`.
+    def resume(cls, path: Path, header: dict[str, Any] | None = None, **options: Any) -> "Transcript":
+        """Open an existing file, cut a torn tail off, and read it into `saved`; `header` begins one that is empty.
 
         Raises UsageError when another process has it open or it is no session.
         """
@@ -80,6 +80,11 @@ class Transcript:
         opened._file = _locked(path, os.O_RDWR | os.O_APPEND)
         with open(opened._file, "rb", closefd=False) as file:
             data = file.read()
+        if header is not None and b"\n" not in data and _HEADER.startswith(data[: len(_HEADER)]):
+            # It was made beforehand, or a crash tore its first line off.
+            os.ftruncate(opened._file, 0)
+            opened.saved = Saved(header)
+            return opened
         try:
             opened.saved = read(data, brief=True)
         except ValueError as error:
@@ -281,5 +286,7 @@ def _count(saved: Saved, record: dict[str, Any]) -> None:
         saved.name = saved.name or str(record["name"])
 
 
+# How the first line begins.
+_HEADER = b'{"type":"session",'
 # The records that hold messages.
 _LONG = (b'{"type":"message",', b'{"type":"compaction",')
