@@ -4,6 +4,7 @@ import base64
 import os
 import struct
 import sys
+import warnings
 import zlib
 from io import BytesIO
 from pathlib import Path
@@ -71,6 +72,14 @@ def test_a_small_picture_goes_as_it_is() -> None:
     data = png(PIXELS, 3)
     image, note = fit(data)
     assert (base64.b64decode(image.data), image.mime, note) == (data, "image/png", "")
+
+
+@pytest.mark.parametrize(
+    "data", [png(3, 3)[:-12], png(3, 3)[:40], png(0, 3), png(3, 0)], ids=["end", "head", "0x3", "3x0"]
+)
+def test_a_small_picture_that_is_not_whole_is_not_sent(data: bytes) -> None:
+    with pytest.raises(PictureError, match="not whole"):
+        fit(data)
 
 
 def test_without_pillow_a_large_one_is_refused_with_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -172,6 +181,13 @@ def test_pillow_scales_every_kind_down(pillow: Any, mode: str, format: str) -> N
     result = fit(data)
     assert opened(pillow, result).size == (2000, 200)
     assert result.note == "scaled from 3000x300 to 2000x200"
+
+
+def test_the_size_of_a_picture_is_no_warning_on_the_screen(pillow: Any) -> None:
+    data = encoded(pillow.new("1", (10_000, 9_000)), "PNG")
+    with warnings.catch_warnings(record=True) as shown:
+        assert fit(data).note == "scaled from 10000x9000 to 2000x1800"
+    assert not shown
 
 
 def test_a_picture_on_its_side_is_turned_before_it_is_scaled(pillow: Any) -> None:

@@ -2,6 +2,7 @@
 
 import base64
 import re
+import warnings
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
@@ -21,6 +22,7 @@ _MAGIC = {
     b"GIF89a": "image/gif",
 }
 _PATH = re.compile(r"""(?:^|(?<=[\s(\[`]))(@?)(?:"([^"\n]+)"|'([^'\n]+)'|(?:\\.|[^\s"\\])+)""")
+_PNG_END = b"IEND\xaeB`\x82"
 # What a sentence puts around a name.
 _BEFORE, _BEHIND = "([{`'", ".,;:!?)]}`'"
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".gif", ".webp")
@@ -50,6 +52,9 @@ def load(path: Path) -> Fitted:
 def fit(data: bytes) -> Fitted:
     """`data` as it is when it is small enough, else scaled down by Pillow. Raises PictureError where it cannot be."""
     kind, dimensions = mime(data[:16]), size(data)
+    if dimensions and 0 in dimensions or kind == "image/png" and _PNG_END not in data:
+        # A server refuses it, and with it every later request of the conversation.
+        raise PictureError("it cannot be read as an image: it is not whole")
     if dimensions and max(dimensions) <= PIXELS and _encoded(data) <= ENCODED_LIMIT:
         return Fitted(Image(kind, base64.b64encode(data).decode()), "")
     try:
@@ -59,6 +64,8 @@ def fit(data: bytes) -> Fitted:
         raise PictureError(
             f"it is over {PIXELS} pixels a side or 4.5MB; `pip install 'nanocode[images]'` lets me scale it down"
         ) from None
+    # Pillow refuses what is twice as large; its warning would stand in the middle of the screen.
+    warnings.simplefilter("ignore", pillow.DecompressionBombWarning)
     try:
         with pillow.open(BytesIO(data)) as opened:
             picture = operations.exif_transpose(opened)
