@@ -68,7 +68,9 @@ def sse(native: Any, top: Path) -> Callable[[], object]:
 
 def deltas(native: Any, top: Path) -> Callable[[], object]:
     bodies = [{"choices": [{"index": 0, "delta": {"content": f" {word}"}, "finish_reason": None}]} for word in WORDS]
-    frames = [("message", json.dumps(body).encode()) for body in bodies] * 30
+    # The first half are alike but for their text; the others are each padded in another way, as OpenAI's are.
+    padded = [body | {"obfuscation": "x" * place} for place, body in enumerate(bodies)]
+    frames = [("message", json.dumps(body).encode()) for body in (*(15 * bodies), *(15 * padded))]
     return lambda: native.fuse(frames)
 
 

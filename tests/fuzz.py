@@ -2,10 +2,13 @@
 
     python tests/fuzz.py sse|deltas|tokens|edits [-max_total_time=60] [more options of libFuzzer] [corpus folder]
 
-Needs the extra `fuzz`. The Python twin is instrumented: it is its branches that atheris looks for ways into. A
-difference ends the run with the input that made it, in a file; it then becomes a test in `tests/hot/`.
+Needs the extra `fuzz`. The Python twin is instrumented: it is its branches that atheris looks for ways into. Into the
+corpus folder go the first inputs of a pair that has some. A difference ends the run with the input that made it, in a
+file; it then becomes a test in `tests/hot/`.
 """
 
+import os
+import re
 import sys
 from collections.abc import Callable
 from itertools import pairwise
@@ -59,8 +62,62 @@ def meaning(items: list[Any]) -> list[Any]:
     return said
 
 
+# A control byte from the first on stands for one of these: the JSON library is not instrumented, so that atheris would
+# not find the way to a chunk by itself, and a chunk whose bytes are changed is rarely one.
+FRAGMENTS = (
+    b'{"id":"c","choices":[{"index":0,"delta":{',
+    b'},"finish_reason":null}]}',
+    b'"content":"',
+    b'"reasoning":"',
+    b'"reasoning_content":"',
+    b'"reasoning_details":[{"type":"reasoning.text","text":"',
+    b'"tool_calls":[{"index":',
+    b'"function":{"arguments":"',
+    b'"role":"assistant"',
+    b'"usage":null',
+    b'"refusal":null',
+    b'"name":',
+    b'"error":',
+    b'"choices":',
+    b"\\ud83d\\ude00",
+    b'{"a":[1.5e3,true,{}]}',
+    b'","',
+    b"\n\n",
+)
+FIRST = 0x0E
+
+
+def expanded(data: bytes) -> bytes:
+    return re.sub(rb"[\x0e-\x1f]", lambda found: FRAGMENTS[found[0][0] - FIRST], data)
+
+
+def shortened(data: bytes) -> bytes:
+    for place, fragment in enumerate(FRAGMENTS):
+        data = data.replace(fragment, bytes([FIRST + place]))
+    return data
+
+
+def chunk(delta: bytes, more: bytes = b"") -> bytes:
+    return FRAGMENTS[0] + delta + FRAGMENTS[1][:-1] + more + b"}"
+
+
+# What OpenAI, OpenRouter and Kimi send, each twice: a chunk like an earlier one takes a way of its own.
+STREAMS = (
+    [chunk(b'"content":"%s"' % text, b',"usage":null,"obfuscation":"x"') for text in (b"a", "é木".encode())],
+    [chunk(b'"role":"assistant","content":"%s"' % text, b',"usage":null') for text in (b"a", b"\\n")],
+    [
+        chunk(
+            b'"content":"","reasoning":"%s","reasoning_details":[{"type":"reasoning.text","text":"%s"}]' % (text, text)
+        )
+        for text in (b"a", b"because")
+    ],
+    [chunk(b'"reasoning_content":"%s","content":null' % text) for text in (b"a", b"\\u00e9")],
+    [chunk(b'"tool_calls":[{"index":1,"function":{"arguments":"%s"}}]' % text) for text in (b"{", b'\\"a\\":1')],
+)
+
+
 def fuzz_deltas(data: bytes) -> None:
-    frames = [("message", payload) for payload in data.split(b"\n\n")]
+    frames = [("message", payload) for payload in expanded(data).split(b"\n\n")]
     python, native = (meaning(fuse(frames)) for fuse in (deltas.fuse, native_deltas.fuse))
     assert python == native, (python, native)
 
@@ -93,12 +150,17 @@ def fuzz_edits(data: bytes) -> None:
         edits.diff(file, python, "file")
 
 
+SEEDS = {"deltas": [shortened(b"\n\n".join(stream)) for stream in STREAMS]}
 PAIRS = {"sse": fuzz_sse, "deltas": fuzz_deltas, "tokens": fuzz_tokens, "edits": fuzz_edits}
 
 
 def main() -> None:
     if len(sys.argv) < 2 or sys.argv[1] not in PAIRS:
         raise SystemExit(f"name a pair: {', '.join(PAIRS)}")
+    for folder in filter(os.path.isdir, sys.argv[2:]):
+        for place, seed in enumerate(SEEDS.get(sys.argv[1], ())):
+            with open(os.path.join(folder, f"seed{place}"), "wb") as file:
+                file.write(seed)
     atheris.Setup([sys.argv[0], *sys.argv[2:]], PAIRS[sys.argv[1]])
     atheris.Fuzz()
 
