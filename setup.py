@@ -1,12 +1,14 @@
 """Builds the compiled twins: every `ext/NAME.pyx` becomes `nanocode._ext.NAME`; all metadata is in pyproject.toml.
 
-Two variables steer it:
+Three variables steer it:
 
 NANOCODE_EXT       auto (default) builds the twins, and installs without them when that fails: it says so on stderr
                    and leaves the reason in `nanocode/_ext/reason.txt`, which `nanocode --version` shows.
                    off builds a pure py3-none-any wheel; require makes a failure an error.
 NANOCODE_SANITIZE  names for `-fsanitize`, such as `address,undefined`; run the tests under
                    `LD_PRELOAD=$(gcc -print-file-name=libasan.so) PYTHONMALLOC=malloc`.
+NANOCODE_COVERAGE  1 lets the twins tell coverage.py of their lines, and leaves the C in `ext/`, where its plugin looks
+                   for it; many times slower. `.ci/coverage` sets it.
 """
 
 import os
@@ -69,9 +71,22 @@ def sanitizer() -> list[str]:
     return [f"-fsanitize={names}", "-fno-sanitize-recover=all"] if names else []
 
 
+def plain() -> list[str]:
+    # Python's own flags also hold -g, which makes the twins five times as large; with a -g in CFLAGS they keep it.
+    return [] if sys.platform == "win32" or "-g" in os.environ.get("CFLAGS", "").split() else ["-g0"]
+
+
+def traced() -> bool:
+    return os.environ.get("NANOCODE_COVERAGE") == "1"
+
+
+def directives() -> dict[str, int | bool]:
+    return DIRECTIVES | {"linetrace": traced()}
+
+
 def variant() -> str:
     """All that changes a twin without changing its source."""
-    return repr((sanitizer(), DIRECTIVES, [os.environ.get(name) for name in FLAGS]))
+    return repr((sanitizer(), directives(), [os.environ.get(name) for name in FLAGS]))
 
 
 def twins() -> list[Extension]:
@@ -79,12 +94,13 @@ def twins() -> list[Extension]:
     sources = [path for path in sources if sys.platform != "win32" or path.stem not in POSIX_ONLY]
     headers = [str(path) for suffix in ("h", "pxd") for path in sorted(Path("ext").glob(f"*.{suffix}"))]
     # Python's own flags hold -fwrapv, which hides signed overflow from the sanitizer.
-    extra = [*sanitizer(), "-fno-wrapv", "-fno-omit-frame-pointer", "-g"] if sanitizer() else []
+    extra = [*sanitizer(), "-fno-wrapv", "-fno-omit-frame-pointer", "-g"] if sanitizer() else plain()
     return [
         Extension(
             f"nanocode._ext.{path.stem}",
             [str(path)],
             include_dirs=["ext"],
+            define_macros=[("CYTHON_TRACE_NOGIL", "1")] if traced() else [],
             depends=[str(path), *headers],
             extra_compile_args=extra,
             extra_link_args=sanitizer(),
@@ -143,11 +159,13 @@ class BuildTwins(build_ext):
         stamp = Path(self.build_temp, "variant.txt")
         self.force = self.force or not stamp.exists() or stamp.read_text(encoding="utf-8") != variant()
         stamp.unlink(missing_ok=True)
-        options: dict[str, Any] = {"compiler_directives": DIRECTIVES, "include_path": ["ext"], "quiet": True}
+        options: dict[str, Any] = {"compiler_directives": directives(), "include_path": ["ext"], "quiet": True}
         made = cythonize(self.extensions, build_dir=self.build_temp, force=self.force, **options)
         for extension, compiled in zip(self.extensions, made, strict=True):
             extension.sources = compiled.sources
         super().build_extensions()
+        for extension in self.extensions if traced() else ():
+            self.copy_file(extension.sources[0], "ext")
         stamp.write_text(variant(), encoding="utf-8")
 
 

@@ -98,6 +98,18 @@ class TestBuild:
             stamps.append(project.twins()[0].stat().st_mtime_ns)
         assert stamps[0] == stamps[1] < stamps[2]
 
+    @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere what a debugger reads is not in the twin")
+    def test_a_twin_carries_what_a_debugger_reads_only_where_it_is_asked_for(self, project: Project) -> None:
+        for flags in ("-O0", "-O0 -g"):
+            assert project.setup("build_ext", CFLAGS=flags).returncode == 0
+            assert (b".debug_info" in project.twins()[0].read_bytes()) == ("-g" in flags)
+
+    def test_a_twin_that_tells_its_lines_leaves_the_c_where_coverage_looks(self, project: Project) -> None:
+        assert project.setup("build_ext").returncode == 0
+        assert not (project.root / "ext/tiny.c").exists()
+        assert project.setup("build_ext", NANOCODE_COVERAGE="1").returncode == 0
+        assert "__Pyx_TraceLine(1," in (project.root / "ext/tiny.c").read_text()
+
     def test_off_is_a_pure_wheel_that_says_so(self, project: Project) -> None:
         assert project.setup("bdist_wheel", NANOCODE_EXT="off").returncode == 0
         [wheel] = (project.root / "dist").iterdir()
