@@ -177,9 +177,11 @@ def peers(modules: Path) -> Iterator[Program]:
         yield Program("opencode", (str(path), "run"), opencode, described, to_whole_path)
 
 
+PACKAGES = {"codex": "@openai/codex", "pi": "@mariozechner/pi-coding-agent", "opencode": "opencode-ai"}
+
+
 def versions(modules: Path) -> dict[str, str]:
-    packages = {"codex": "@openai/codex", "pi": "@mariozechner/pi-coding-agent", "opencode": "opencode-ai"}
-    placed = {name: modules / package / "package.json" for name, package in packages.items()}
+    placed = {name: modules / package / "package.json" for name, package in PACKAGES.items()}
     return {name: json.loads(path.read_text("utf-8"))["version"] for name, path in placed.items() if path.exists()}
 
 

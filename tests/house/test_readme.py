@@ -1,10 +1,13 @@
-"""The README's tables are the code's, its figures of search and walk those of the newest records.
+"""The README's tables are the code's, its figures those of the newest records.
 
 `python tests/house/test_readme.py` writes them into it, and draws the picture of the records.
 """
 
+import datetime
 import importlib.util
+import re
 import sys
+import textwrap
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -83,11 +86,87 @@ def agents() -> Iterator[str]:
         yield f"| {name} | {' | '.join(cells)} |"
 
 
+def terminals() -> Iterator[str]:
+    for run in plot.newest("terminal")["figures"]["stream"]:
+        share = f"{run['percent']:.1f}" if run["percent"] < 10 else f"{run['percent']:.0f}"
+        after = " after its last delta" if run["program"] == "nanocode" else ""
+        yield f"| {SCREENS[run['program']]} | {share} % | {run['late_seconds']:.1f} s{after} |"
+
+
+def installs() -> Iterator[str]:
+    record = plot.newest("sizes")
+    for each in record["figures"]:
+        cells = [f"{each['wheel']:.1f} MB" if each["wheel"] else "", f"{each['installed']:.0f} MB"]
+        cells += [str(each["packages"]), f"{each['ratio']:.2g}"]
+        name = each["contender"] + ("" if each["wheel"] else f" {record['versions'][each['contender']]}")
+        yield f"| {name} | {' | '.join(cells)} |"
+
+
+def made_on(record: dict[str, Any]) -> str:
+    machine, date = record["machine"], datetime.date.fromisoformat(record["date"])
+    python = machine["python"].removeprefix("CPython ").rpartition(".")[0]
+    return f"{machine['cpu']}, {machine['cores']} cores, Python {python}, {date.day} {date:%B %Y}"
+
+
+def other_agents() -> str:
+    record = plot.newest("agent")
+    named = [f"{name} {record['versions'][name]}" for name in ("codex", "pi", "opencode")]
+    return (
+        f"What an agent adds to the model's own time, {made_on(record)}: {', '.join(named[:-1])} and {named[-1]} as "
+        "npm installs them, each a process against the same model server on loopback, and the least that an agent in "
+        "Python can be, a bare asyncio script. Medians of interleaved rounds, after a first run that does not count "
+        "(`python benchmarks/bench_agent.py --peers node_modules`); codex has no tool that writes a file:"
+    )
+
+
+def environments() -> str:
+    return (
+        "What it takes to have it: a whole environment as pip or npm installs it, without Python or node, and "
+        f"`--version` in interleaved rounds, {made_on(plot.newest('sizes'))} (`python benchmarks/bench_sizes.py "
+        "--peers node_modules --pip gptme aider-chat`):"
+    )
+
+
+def screens() -> str:
+    record = plot.newest("terminal")
+    return (
+        "The terminal under an answer of 2,000 deltas a second, beside the same session shown by the two Python "
+        f"libraries for it, while others worked too, {made_on(record)} "
+        "(`python benchmarks/bench_terminal.py --deltas 12000`):"
+    )
+
+
+def keys() -> str:
+    figures = plot.newest("terminal")["figures"]
+    echo, [ours, *_], start = figures["echo_ms"], figures["stream"], figures["start"]
+    return (
+        f"A key typed meanwhile shows after {echo['median']} ms (95 % within {echo['p95']} ms). The first quarter of "
+        f"the answer costs {ours['first']} % of a core and the last {ours['last']} %. An idle prompt costs "
+        f"{figures['idle_percent']} %, and is there in {start['ratio']} times what importing prompt_toolkit and httpx "
+        "takes."
+    )
+
+
+SCREENS = {
+    "nanocode": "nanocode",
+    "no screen": "the same without a screen",
+    "rich Live(Markdown)": "rich, `Live(Markdown)`",
+    "textual Markdown": "textual, `Markdown` with an input",
+}
+# Paragraphs with figures of records, by their first words.
+PARAGRAPHS = {
+    "What an agent adds": other_agents,
+    "What it takes to have it": environments,
+    "The terminal under": screens,
+    "A key typed meanwhile": keys,
+}
 AGENT_CASES = ("one-shot", "50 tool turns", "20000 deltas", "30 kB argument")
 TABLES = {
     "| search | times faster than ripgrep | our CPU / theirs |": searches,
     "| list of files | times faster than ripgrep | than fd | our CPU / ripgrep's |": listings,
     "| | one answer | memory | bash, then the next request | 20,000 deltas | 30 kB argument |": agents,
+    "| | share of a core | whole answer shown |": terminals,
+    "| | wheel | installed | packages | start, in times of ours |": installs,
     "| flag | meaning |": flags,
     "| flag of batch | meaning |": partial(flags, BATCH_FLAGS),
     "| variable | setting | default | meaning |": variables,
@@ -107,11 +186,29 @@ def span(lines: list[str], head: str) -> tuple[int, int]:
     return start, end
 
 
+def wrapped(text: str) -> list[str]:
+    """Lines of the house's width, none of which ends within code."""
+    whole = re.sub(r"`[^`]*`", lambda found: found[0].replace(" ", "\u00a0"), text)
+    return [line.replace("\u00a0", " ") for line in textwrap.wrap(whole, 120, break_on_hyphens=False)]
+
+
+def paragraph(lines: list[str], start: str) -> tuple[int, int]:
+    [first] = [number for number, line in enumerate(lines) if line.startswith(start)]
+    return first, lines.index("", first)
+
+
 @pytest.mark.parametrize("head", TABLES)
 def test_the_table_is_the_codes(head: str) -> None:
     lines = README.read_text("utf-8").splitlines()
     start, end = span(lines, head)
     assert lines[start:end] == list(TABLES[head]()), "run `python tests/house/test_readme.py`"
+
+
+@pytest.mark.parametrize("start", PARAGRAPHS)
+def test_the_figures_in_words_are_of_the_newest_records(start: str) -> None:
+    lines = README.read_text("utf-8").splitlines()
+    first, end = paragraph(lines, start)
+    assert lines[first:end] == wrapped(PARAGRAPHS[start]()), "run `python tests/house/test_readme.py`"
 
 
 def test_the_picture_is_of_the_newest_records() -> None:
@@ -124,6 +221,9 @@ def rewrite() -> None:
     for head, rows in TABLES.items():
         start, end = span(lines, head)
         lines[start:end] = rows()
+    for words, made in PARAGRAPHS.items():
+        start, end = paragraph(lines, words)
+        lines[start:end] = wrapped(made())
     README.write_text("\n".join(lines) + "\n", "utf-8")
 
 
