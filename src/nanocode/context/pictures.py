@@ -52,7 +52,7 @@ def load(path: Path) -> Fitted:
 def fit(data: bytes) -> Fitted:
     """`data` as it is when it is small enough, else scaled down by Pillow. Raises PictureError where it cannot be."""
     kind, dimensions = mime(data[:16]), size(data)
-    if dimensions and 0 in dimensions or kind == "image/png" and _PNG_END not in data:
+    if (dimensions and 0 in dimensions) or (kind == "image/png" and _PNG_END not in data):
         # A server refuses it, and with it every later request of the conversation.
         raise PictureError("it cannot be read as an image: it is not whole")
     if dimensions and max(dimensions) <= PIXELS and _encoded(data) <= ENCODED_LIMIT:
