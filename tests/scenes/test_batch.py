@@ -265,6 +265,50 @@ def test_a_worktree_keeps_tasks_apart_and_their_changes_as_patches(nanocode: Pro
         git(nanocode.cwd, "apply", "--check", f"{each['attempt']}/changes.patch")
 
 
+def test_worktrees_that_kill_9_left_are_cleared_away_and_what_is_not_committed_is_said(nanocode: Program) -> None:
+    (nanocode.cwd / "a.txt").write_text("old\n")
+    git(nanocode.cwd, "init", "-q")
+    git(nanocode.cwd, "add", ".")
+    git(nanocode.cwd, "commit", "-qm", "start")
+    tasks(nanocode, "one")
+    gate = Gate()
+    with Peer(lambda request: replace(echoing(request), held=gate)) as peer:
+        process = nanocode.at(peer.url).start("batch", "t.jsonl", "--worktree")
+        gate.wait_until_reached()
+        process.kill()
+        assert "worktrees hold" not in finish(process).err
+        assert len(git(nanocode.cwd, "worktree", "list").splitlines()) == 2
+        gate.open()
+        (nanocode.cwd / "a.txt").write_text("changed by hand\n")
+        done = nanocode.run("batch", "t.jsonl", "--worktree")
+    assert done.code == 0 and done.err.count("worktrees hold the last commit") == 1
+    assert len(git(nanocode.cwd, "worktree", "list").splitlines()) == 1
+    assert not list(nanocode.cwd.glob("t.out/attempts/*/*/worktree"))
+
+
+def test_a_file_of_tasks_as_windows_writes_it(nanocode: Program) -> None:
+    (nanocode.cwd / "t.jsonl").write_bytes(b'\xef\xbb\xbf{"prompt": "one"}\r\n{"prompt": "two"}\r\n')
+    with Peer(echoing) as peer:
+        assert nanocode.at(peer.url).run("batch", "t.jsonl").code == 0
+    assert [each["text"] for each in results(nanocode)] == ["answer to one", "answer to two"]
+
+
+def test_a_full_disk_stops_a_batch_in_words_and_the_same_command_goes_on(nanocode: Program) -> None:
+    names = [f"t{number}" for number in range(4)]
+    tasks(nanocode, *names)
+    with Peer(echoing) as peer:
+        assert nanocode.at(peer.url).run("batch", "t.jsonl").code == 0
+        # A file of four results is too large, one of a result is not.
+        size = (nanocode.cwd / "t.out/results.jsonl").stat().st_size
+        (nanocode.cwd / "t.out/results.jsonl").unlink()
+        nanocode.before = ["sh", "-c", f'ulimit -f {(size - 1) // 512}; exec "$@"', "sh"]
+        full = nanocode.run("batch", "t.jsonl")
+        nanocode.before = []
+        assert full.code == 1 and "cannot be kept" in full.err and "hint: make room" in full.err
+        assert nanocode.run("batch", "t.jsonl").code == 0
+    assert [each["id"] for each in results(nanocode)] == names and len(peer.requests) == 4
+
+
 WRONG = {
     "no tasks": (["batch"], "one file of tasks"),
     "a file that is not there": (["batch", "no.jsonl"], "cannot be read"),

@@ -104,7 +104,7 @@ def _attempt(task: Task, plan: Plan, here: _Batch) -> tuple[Outcome, Result]:
         return Outcome("failed", error=f"there is no folder `{cwd}` on {socket.gethostname()}"), {}
     with _folder(task, plan) as folder:
         try:
-            with _place(cwd, folder, plan.worktree) as (place, changes):
+            with _place(cwd, folder, plan) as (place, changes):
                 outcome = _run(_order(task, plan, place), folder, here)
                 patch = changes()
         except subprocess.CalledProcessError as error:
@@ -163,19 +163,31 @@ def _folder(task: Task, plan: Plan) -> Iterator[Path]:
 
 
 @contextmanager
-def _place(cwd: Path, folder: Path, worktree: bool) -> Iterator[tuple[Path, Any]]:
+def _place(cwd: Path, folder: Path, plan: Plan) -> Iterator[tuple[Path, Any]]:
     """Where the child works, and what gives its changes as a patch: `cwd` itself, or the same folder of a worktree."""
-    if not worktree:
+    if not plan.worktree:
         yield cwd, bytes
         return
     tree, base = folder / "worktree", _asked(cwd, "rev-parse", "HEAD").decode().strip()
     with _git:
+        for left in folder.parent.glob("[0-9]*/worktree") if plan.attempts else ():
+            # `kill -9` of an earlier batch left it.
+            with suppress(subprocess.CalledProcessError):
+                _asked(cwd, "worktree", "remove", "--force", str(left))
         _asked(cwd, "worktree", "add", "--detach", str(tree), base)
     try:
         yield tree / os.fsdecode(_asked(cwd, "rev-parse", "--show-prefix").rstrip(b"\n")), lambda: _patch(tree, base)
     finally:
         with _git:
             _asked(cwd, "worktree", "remove", "--force", str(tree))
+
+
+def uncommitted(cwd: Path) -> bool:
+    """Whether files that git knows were changed since the last commit, so that a worktree does not have them so."""
+    try:
+        return bool(_asked(cwd, "status", "--porcelain", "--untracked-files=no"))
+    except (OSError, subprocess.CalledProcessError):
+        return False
 
 
 def _patch(tree: Path, base: str) -> bytes:

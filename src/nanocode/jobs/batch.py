@@ -171,6 +171,14 @@ class Batch:
     def finish(self, ran: int, seconds: float) -> Summary:
         """Write all results as JSON lines, and the summary; one result is in memory at a time."""
         summary = Summary(len(self.tasks), ran=ran, seconds=round(seconds, 3))
+        try:
+            self._write(summary)
+        except OSError as error:
+            words = f"the summary cannot be kept: {error.strerror or error}: `{error.filename or self.out}`"
+            raise NanocodeError(words, "make room; the same command goes on") from None
+        return summary
+
+    def _write(self, summary: Summary) -> None:
         lines = self.out / f"results{self._label}.jsonl"
         temporary = lines.with_suffix(f".{os.getpid()}.tmp")
         with open(temporary, "wb") as file:
@@ -179,9 +187,8 @@ class Batch:
                     summary.add(result)
                     file.write(dumps(result) + b"\n")
         os.replace(temporary, lines)
-        summary.skipped = summary.total - summary.missing - ran
+        summary.skipped = summary.total - summary.missing - summary.ran
         atomic.replace(self.out / f"summary{self._label}.json", dumps(summary.json()) + b"\n")
-        return summary
 
 
 class Pace:

@@ -1,5 +1,6 @@
 """What a batch has to do: tasks from a file or a glob, and which of them are one shard's; knows no processes."""
 
+import codecs
 import hashlib
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -47,7 +48,7 @@ def read(path: Path) -> list[Task]:
     A task without an id gets one from its content, so that it is known again in a file that has grown.
     """
     try:
-        lines = path.read_bytes().splitlines()
+        lines = path.read_bytes().removeprefix(codecs.BOM_UTF8).splitlines()
     except OSError as error:
         words = f"the tasks cannot be read: {error.strerror or error}: `{path}`"
         raise UsageError(words, "nanocode batch TASKS.jsonl, or --prompt with --each") from None

@@ -9,7 +9,7 @@ from typing import Any
 
 from nanocode.errors import UsageError
 from nanocode.jobs import tasks
-from nanocode.jobs.attempt import Plan, Result, halt
+from nanocode.jobs.attempt import Plan, Result, halt, uncommitted
 from nanocode.jobs.batch import Batch, Local, Pace, Pool, Summary
 from nanocode.jobs.child import environment, inherited
 from nanocode.jobs.cluster import Cluster
@@ -82,6 +82,8 @@ class Run:
             missing = batch.missing()
             if kept := len(batch.tasks) - len(missing):
                 self._say(f"{kept} of {len(batch.tasks)} tasks have a result in `{batch.out}`")
+            if missing and batch.plan.worktree and uncommitted(batch.plan.cwd):
+                self._say("worktrees hold the last commit: tasks do not see what is changed here since")
             pace = Pace(len(missing))
             if missing and not self._number:
                 batch.run(self._opened(), missing, lambda result: self._took(result, pace))
