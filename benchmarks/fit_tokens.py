@@ -1,16 +1,20 @@
 """Fits the pair table of `nanocode.hot.tokens` to an exact tokeniser, and says how far off it is on unseen files.
 
     python benchmarks/fit_tokens.py CORPUS RANKS [--write]
+    python benchmarks/fit_tokens.py CORPUS RANKS --shipped [--record]
 
 CORPUS is the folder that `corpora.py` describes, RANKS that of `exact.py`. Of each kind every other file is
-fitted to, and the rest is the test. Needs numpy.
+fitted to, and the rest is the test; `--shipped` fits nothing and tests the package's own table. Needs numpy.
 """
 
 import argparse
 import zlib
+from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
+import compare
 import numpy as np
 import tiktoken
 from corpora import KINDS, texts
@@ -84,18 +88,38 @@ def fitted(data: Data) -> np.ndarray:
     return table
 
 
-def report(data: Data, table: np.ndarray) -> None:
-    errors = data.errors(table)
-    groups: dict[str, list[float]] = {}
+@dataclass(frozen=True, slots=True)
+class Error:
+    """How far off the estimates of one kind's texts are, in percent: mean, worst, mean of both signs."""
+
+    case: str
+    group: str
+    mean: float
+    worst: float
+    bias: float
+    texts: int
+
+
+def report(data: Data, table: np.ndarray) -> list[Error]:
+    errors = 100 * data.errors(table)
+    found = []
     print("mean and worst error in percent, and the mean of both signs, over texts of 10 KB:")
     for number, (name, kind) in enumerate(KINDS.items()):
-        mine = 100 * errors[data.kind == number]
-        groups.setdefault(kind.group, []).append(abs(mine).mean())
-        print(f"  {name:16} {abs(mine).mean():5.1f} {abs(mine).max():6.1f} {mine.mean():+6.1f}  n={len(mine)}")
-    for group, means in groups.items():
-        print(f"{group:18} {np.mean(means):5.2f}")
-    overall = np.mean([mean for means in groups.values() for mean in means])
-    print(f"{'all kinds':18} {overall:5.2f}   p95 {np.percentile(abs(errors), 95) * 100:.1f}")
+        mine = errors[data.kind == number]
+        if len(mine) == 0:
+            raise SystemExit(f"the corpus has no text of the kind `{name}`: {' '.join(kind.globs)}")
+        mean, worst, bias = (round(float(each), 2) for each in (abs(mine).mean(), abs(mine).max(), mine.mean()))
+        found.append(Error(name, kind.group, mean, worst, bias, len(mine)))
+        print(f"  {name:16} {mean:5.1f} {worst:6.1f} {bias:+6.1f}  n={len(mine)}")
+    for group in dict.fromkeys(each.group for each in found):
+        print(f"{group:18} {np.mean([each.mean for each in found if each.group == group]):5.2f}")
+    print(f"{'all kinds':18} {np.mean([each.mean for each in found]):5.2f}   p95 {np.percentile(abs(errors), 95):.1f}")
+    return found
+
+
+def shipped() -> np.ndarray:
+    packed = Path(tokens.__file__).with_name(tokens.TABLE_FILE).read_bytes()
+    return np.frombuffer(zlib.decompress(packed), np.uint8)
 
 
 def main() -> None:
@@ -103,10 +127,17 @@ def main() -> None:
     parser.add_argument("corpus", type=Path)
     parser.add_argument("ranks", type=Path)
     parser.add_argument("--write", action="store_true", help="put the table into the package")
+    parser.add_argument("--shipped", action="store_true", help="test the table of the package, and fit none")
+    parser.add_argument("--record", action="store_true", help="keep the errors of the shipped table under runs/")
     options = parser.parse_args()
+    if (options.record and not options.shipped) or (options.write and options.shipped):
+        parser.error("`--record` goes with `--shipped`, and `--write` without it")
     exact = vocabulary(options.ranks)
-    table = np.rint(fitted(measured(options.corpus, exact, odd=False)) * tokens.ONE)
-    report(measured(options.corpus, exact, odd=True), table / tokens.ONE)
+    fitting = not options.shipped
+    table = np.rint(fitted(measured(options.corpus, exact, odd=False)) * tokens.ONE) if fitting else shipped()
+    found = report(measured(options.corpus, exact, odd=True), table / tokens.ONE)
+    if options.record:
+        print(compare.record("token-errors", found, {name: version(name) for name in ("nanocode", "tiktoken")}))
     if options.write:
         packed = zlib.compress(table.astype(np.uint8).tobytes(), 9)
         Path(tokens.__file__).with_name(tokens.TABLE_FILE).write_bytes(packed)
