@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from peer import Gate, Peer, Reply, call, error, reasoning, reply, text
-from program import Done, Program, alive, assert_grammar, finish
+from program import Done, Program, alive, assert_grammar, finish, gone
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
@@ -22,13 +22,14 @@ class Turn:
         self.process = nanocode.at(peer.url).start("--mode", "json", "go")
         self._seen: list[bytes] = []
 
-    def until(self, kind: str) -> None:
-        """Read up to the next event of a kind."""
+    def until(self, kind: str) -> dict[str, Any]:
+        """Read up to the next event of a kind, and give it."""
         assert self.process.stdout is not None
         while line := self.process.stdout.readline():
             self._seen.append(line)
-            if json.loads(line)["type"] == kind:
-                return
+            event: dict[str, Any] = json.loads(line)
+            if event["type"] == kind:
+                return event
         raise AssertionError(f"the run ended before `{kind}`")
 
     def end(self, number: int = signal.SIGINT) -> Done:
@@ -102,6 +103,23 @@ def test_in_a_command(nanocode: Program, number: int) -> None:
     assert all(answer["failed"] and "interrupted" in answer["text"] for answer in answers)
     assert not [pid for pid in pids if alive(int(pid))]
     assert not (nanocode.cwd / "ran").exists()
+
+
+def test_kill_9_in_a_command_ends_it_but_not_what_an_earlier_one_left_on_purpose(nanocode: Program) -> None:
+    script = [
+        reply(call("bash", {"command": "sleep 600 >&- 2>&- & echo $!"})),
+        reply(call("bash", {"command": "trap '' TERM; sleep 600 & echo $! $$; sleep 600"})),
+    ]
+    with Peer(script) as peer:
+        turn = Turn(nanocode, peer)
+        (left,) = map(int, turn.until("tool_output")["text"].split())
+        # What a command prints is read only once it is watched.
+        running = [int(pid) for pid in turn.until("tool_output")["text"].split()]
+        turn.process.kill()
+        assert gone(running, 10)
+        assert alive(left)
+        os.kill(left, signal.SIGKILL)
+        assert finish(turn.process).code == -signal.SIGKILL
 
 
 @pytest.mark.skipif(not Path("/proc/self/io").exists(), reason="needs Linux's `/proc`")

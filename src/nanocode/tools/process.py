@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from nanocode import orphans
 from nanocode.jobs import leash
 
 # After the command has ended a background child may hold the pipe: this much silence, or this long in all, is enough.
@@ -32,8 +33,8 @@ class Process:
         self._source, sink = os.pipe()
         self._popen: subprocess.Popen[bytes] | None = None
         self._pidfd = -1
-        words, stdin = leash.bound(words)
-        stdin = subprocess.DEVNULL if stdin is None else stdin
+        words, guard = leash.bound(words)
+        stdin = subprocess.DEVNULL if guard is None else guard
         try:
             self._popen = subprocess.Popen(
                 words, stdin=stdin, stdout=sink, stderr=sink, cwd=cwd, env=environ, start_new_session=True
@@ -44,13 +45,16 @@ class Process:
                 os.close(self._source)
         os.set_blocking(self._source, False)
         self._loop.add_reader(self._source, self._readable)
-        self._group = group = self._popen
-        self._exited = self._watch(group)
-        self._exited.add_done_callback(lambda _: leash.ended(group.pid))
+        self._group = self._popen
+        if guard is None:
+            orphans.watch(self._group.pid)
+        self._exited = self._watch(self._group)
 
     def _watch(self, popen: subprocess.Popen[bytes]) -> "asyncio.Future[int]":
         if not hasattr(os, "pidfd_open"):
-            return asyncio.ensure_future(asyncio.to_thread(popen.wait))
+            waiting = asyncio.ensure_future(asyncio.to_thread(popen.wait))
+            waiting.add_done_callback(lambda _: self._let_go())
+            return waiting
         exited: asyncio.Future[int] = self._loop.create_future()
         self._pidfd = os.pidfd_open(popen.pid)
         self._loop.add_reader(self._pidfd, self._reap, exited)
@@ -61,8 +65,14 @@ class Process:
         os.close(self._pidfd)
         self._pidfd = -1
         code = self._group.wait()
+        self._let_go()
         if not exited.done():
             exited.set_result(code)
+
+    def _let_go(self) -> None:
+        """What the command has left behind on purpose may outlive this process, however it dies."""
+        leash.ended(self._group.pid)
+        orphans.forget(self._group.pid)
 
     async def wait(self) -> int:
         """The exit code, negative for a signal, once the output has gone silent too."""
