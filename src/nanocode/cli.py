@@ -203,24 +203,32 @@ async def _answer(settings: Settings, text: str, emit: Callable[[Any], None], ou
     from nanocode.session import Session
 
     caught: list[int] = []
+    code = 0
     this = asyncio.current_task()
     assert this is not None
-    async with Session(settings, emit) as session:
-        _loaded()
+    try:
+        async with Session(settings, emit) as session:
+            _loaded()
 
-        def stop(number: int) -> None:
-            caught.append(number)
-            if not session.interrupt():
-                this.cancel()
+            def stop(number: int) -> None:
+                caught.append(number)
+                if not session.interrupt():
+                    this.cancel()
 
-        _on_signals(stop)
-        out.broken = lambda: stop(signal.SIGPIPE)
-        # Nobody is there to hear of a job later, and jobs end with this process.
-        session.inbox.expected = session.board.expected
-        ended = await session.submit(text)
+            _on_signals(stop)
+            out.broken = lambda: stop(signal.SIGPIPE)
+            if out.is_broken:
+                out.broken()
+            # Nobody is there to hear of a job later, and jobs end with this process.
+            session.inbox.expected = session.board.expected
+            code = EXIT_CODES[(await session.submit(text)).stop_reason]
+    except asyncio.CancelledError:
+        # Before the turn and after its last event there is nothing to interrupt but this.
+        if not caught:
+            raise
     if out.is_broken:
         _silence_stdout()
-    return 128 + caught[0] if caught else EXIT_CODES[ended.stop_reason]
+    return 128 + caught[0] if caught else code
 
 
 def _loaded() -> None:

@@ -3,9 +3,11 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from peer import Gate, Peer, reply, text
 from program import Program, finish
 
 from nanocode import __version__
@@ -113,6 +115,17 @@ def test_a_reader_that_leaves_ends_the_run_quietly(nanocode: Program) -> None:
     process.stdout.close()
     done = finish_without_stdout(process)
     assert done == (141, b"")
+
+
+@pytest.mark.parametrize("flags", [[], ["--mode", "json"]], ids=["text", "json"])
+def test_a_reader_that_was_never_there_ends_the_run_quietly(nanocode: Program, flags: list[str]) -> None:
+    gate = Gate()
+    with Peer([replace(reply(text("an answer")), held=gate)]) as peer:
+        process = nanocode.at(peer.url).start(*flags, "go")
+        assert process.stdout is not None
+        process.stdout.close()
+        gate.open()
+        assert finish_without_stdout(process) == (141, b"")
 
 
 def finish_without_stdout(process: "subprocess.Popen[bytes]") -> tuple[int, bytes]:
