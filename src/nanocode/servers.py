@@ -1,5 +1,6 @@
 """Opens the MCP servers that a session's files name, those that are trusted; knows nothing of the agent."""
 
+import os
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -22,7 +23,7 @@ def opened(
     ask: "Ask | None" = None,
 ) -> "Host | None":
     """The host of all configured servers, not started; None where no file names any. `warn` hears what is left out."""
-    files = [path for path in settings.mcp_files if path.is_file() and not _is_empty(path)]
+    files = [path for path in settings.mcp_files if os.path.isfile(path) and not _is_empty(path)]
     if not files:
         return None
     # Who has no server does without all of this.

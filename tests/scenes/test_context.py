@@ -1,7 +1,9 @@
 """What a project and its user wrote down for the agent, as the model is told it by the real program."""
 
 import base64
+import os
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -215,3 +217,20 @@ def test_a_picture_goes_to_a_model_that_takes_one_and_is_left_out_for_another(na
     assert second.messages[-1]["content"][1] == sent and second.messages[-2]["role"] == "tool"
     assert b"image_url" not in third.raw
     assert [str(each["content"]).count("images left out") for each in third.messages[1:]] == [1, 0, 1, 0, 0]
+
+
+@pytest.mark.skipif(os.geteuid() == 0 and not shutil.which("setpriv"), reason="root may read everything")
+@pytest.mark.parametrize("closed", [".nanocode", ".nanocode/skills/x", ".nanocode/AGENTS.md", ".git"])
+def test_what_may_not_be_read_does_not_stop_the_start(nanocode: Program, closed: str) -> None:
+    put(nanocode.cwd / ".nanocode" / "AGENTS.md", RULE)
+    put(nanocode.cwd / ".nanocode" / "skills" / "x" / "SKILL.md", SKILL)
+    put(nanocode.cwd / ".nanocode" / "mcp.json", "{}")
+    put(nanocode.cwd / ".git" / "HEAD", "ref: refs/heads/main\n")
+    (nanocode.cwd / closed).chmod(0)
+    if os.geteuid() == 0:
+        nanocode.before = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"]
+    try:
+        done = nanocode.run("--demo", "hello")
+        assert done.code == 0 and "Traceback" not in done.err
+    finally:
+        (nanocode.cwd / closed).chmod(0o700)

@@ -1,5 +1,6 @@
 """Skills by the Agent Skills standard, and prompt templates: finds them, and turns `/name arguments` into a prompt."""
 
+import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -66,8 +67,9 @@ def _project_or_all(cwd: Path) -> tuple[Path, ...]:
 
 def _folder(folder: Path, *, loose: bool) -> Iterator[tuple[Path, bool]]:
     for entry in _sorted(folder):
-        if entry.is_dir():
-            if (entry / "SKILL.md").is_file():
+        # pathlib's own fail where a folder may not be entered.
+        if os.path.isdir(entry):
+            if os.path.isfile(entry / "SKILL.md"):
                 yield entry / "SKILL.md", True
         elif loose and entry.suffix == ".md":
             yield entry, False
