@@ -9,7 +9,7 @@ import nanocode
 ROOT = Path(nanocode.__file__).parent
 
 FLOORS = [
-    {"errors", "jsontext", "nearest", "frozen", "atomic", "private", "http", "orphans"},
+    {"errors", "jsontext", "nearest", "frozen", "atomic", "private", "http", "orphans", "folder"},
     {"hot", "_ext"},
     {"messages", "settings"},
     {"events"},

@@ -125,3 +125,17 @@ class TestLs:
         assert told(nanocode, "ls", path=".git") == ["[the folder is empty]"]
         assert failed(nanocode, "ls", path="top.py") == "`top.py` is not a folder; read shows a file"
         assert failed(nanocode, "ls", path="scr") == "`scr` does not exist; near it there is `src`"
+
+    def test_links_to_nowhere_and_in_a_circle_are_names_like_others(self, nanocode: Program) -> None:
+        source = nanocode.cwd / "src"
+        (source / "circle").symlink_to("circle")
+        (source / "nowhere").symlink_to("no-file")
+        (source / "to").symlink_to("sub")
+        Path(os.fsencode(source).decode() + "/\udcff\n").touch()
+        odd = "\ufffd\\n"
+        assert told(nanocode, "ls", path="src") == ["sub/", "to/", "a.py", "b.ts", "circle", "nowhere", odd]
+        listing = ["a.py", "b.ts", "circle", "nowhere", "sub/", "to/", odd]
+        assert told(nanocode, "read", path="src")[1:] == listing
+        words = "`src/nowhere` is a link to `no-file`, where there is nothing"
+        assert failed(nanocode, "ls", path="src/nowhere") == words
+        assert failed(nanocode, "grep", pattern="x", path="src/nowhere") == words

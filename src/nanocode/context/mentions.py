@@ -1,10 +1,11 @@
 """Files that a prompt names by `@path` become part of it; knows nothing of models, and images are another room's."""
 
-import os
 import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+
+from nanocode.folder import names
 
 _MENTION = re.compile(r"""(?:^|(?<=[\s("'`]))@(?:"(?P<quoted>[^"\n]+)"|(?P<bare>[^\s@"'`]+))""")
 _TRAILING = ".,;:!?)]}"
@@ -62,7 +63,6 @@ def _text(name: str, data: bytes) -> str:
 
 
 def _listing(path: Path) -> str:
-    with os.scandir(path) as entries:
-        names = sorted(each.name + ("/" if each.is_dir() else "") for each in entries)
-    more = [f"[and {len(names) - _NAMES} more]"] if len(names) > _NAMES else []
-    return "\n".join((*names[:_NAMES], *more))
+    found = names(path)
+    more = [f"[and {len(found) - _NAMES} more]"] if len(found) > _NAMES else []
+    return "\n".join((*found[:_NAMES], *more))

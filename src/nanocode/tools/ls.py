@@ -5,6 +5,7 @@ import os
 from typing import Annotated
 
 from nanocode.errors import ToolError
+from nanocode.folder import is_folder
 from nanocode.tool import Context, Result, tool
 from nanocode.tools.output import plural
 from nanocode.tools.tree import root, shown
@@ -25,7 +26,7 @@ def _ls(context: Context, name: str | None, limit: int) -> str:
     if not folder.is_dir():
         raise ToolError(f"`{name}` is not a folder; read shows a file")
     with os.scandir(os.fsencode(folder)) as entries:
-        found = sorted((not entry.is_dir(), entry.name) for entry in entries)
+        found = sorted((not is_folder(entry), entry.name) for entry in entries)
     lines = [shown(entry, "file" if is_file else "dir") for is_file, entry in found[:limit]]
     if len(found) > limit:
         lines.append(f"[{limit} of {plural(len(found), 'entry', 'entries')} shown. Use limit={len(found)} for all.]")

@@ -1,7 +1,6 @@
 """The read tool: a window of a file with line numbers, in memory that does not grow with the file."""
 
 import asyncio
-import os
 import shlex
 import stat
 import sys
@@ -13,6 +12,7 @@ from typing import Annotated, BinaryIO
 
 from nanocode.context import pictures
 from nanocode.errors import PictureError, ToolError
+from nanocode.folder import names
 from nanocode.tool import Context, Result, tool
 from nanocode.tools.output import BYTES, LINES, head, size
 
@@ -57,8 +57,7 @@ def _read(context: Context, path: Path, name: str, first: int, limit: int | None
 
 
 def _folder(path: Path, name: str) -> str:
-    names = sorted(each.name + ("/" if each.is_dir() else "") for each in os.scandir(path))
-    return "\n".join([f"[`{name}` is a folder; ls and find show more of it]", *names[:500]])
+    return "\n".join([f"[`{name}` is a folder; ls and find show more of it]", *names(path)[:500]])
 
 
 def _shown_image(context: Context, path: Path, name: str, mime: str) -> Result:

@@ -8,6 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nanocode import folder
 from nanocode.errors import ToolError
 from nanocode.nearest import nearest
 from nanocode.settings import Settings
@@ -23,6 +24,8 @@ def root(context: Context, path: str | None) -> tuple[Path, str]:
     name = (path or ".").removeprefix("@")
     found = context.path(name)
     if not found.exists():
+        if found.is_symlink():
+            raise ToolError(f"`{name}` is a link to `{os.readlink(found)}`, where there is nothing")
         raise ToolError(f"`{name}` does not exist{_nearest(found)}")
     prefix = "" if name in (".", "./", "") else os.path.join(name.removeprefix("./"), "")
     return found, prefix
@@ -30,8 +33,7 @@ def root(context: Context, path: str | None) -> tuple[Path, str]:
 
 def shown(path: bytes, kind: str = "file") -> str:
     """A path for the model: what is not UTF-8 replaced, line ends escaped, a folder with its `/`."""
-    text = path.decode("utf-8", "replace").replace("\n", "\\n").replace("\r", "\\r")
-    return text + "/" if kind == "dir" else text
+    return folder.shown(path) + ("/" if kind == "dir" else "")
 
 
 def asks_for_hidden(pattern: str) -> bool:
