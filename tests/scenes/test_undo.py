@@ -76,6 +76,25 @@ def test_two_undos_restore_bytes_modes_and_absence(nanocode: Program) -> None:
         ask(it, "/redo", "there is nothing to redo")
 
 
+def test_the_model_is_told_which_files_are_no_longer_as_it_left_them(nanocode: Program) -> None:
+    (nanocode.cwd / "a.txt").write_text(NOTES)
+    script = [
+        *turn("edited", edit("a.txt", "beta", "gamma") + write("b.txt", "fresh\n", "call_2", 1)),
+        peer.reply(peer.text("on")),
+        peer.reply(peer.text("further")),
+    ]
+    with Peer(script) as server, terminal(nanocode.at(server.url), columns=100) as it:
+        ask(it, "edit it", "⏺ edited")
+        ask(it, "/undo", "turn 1 is undone")
+        ask(it, "go on", "⏺ on")
+        ask(it, "/redo", "turn 1 is done again")
+        ask(it, "and on", "⏺ further")
+    told = [each["content"] for each in server.requests[-1].messages if each["role"] == "user"]
+    assert told[0::2] == ["edit it", "go on", "and on"]
+    assert "took back" in told[1] and "restored a.txt" in told[1] and "removed b.txt" in told[1]
+    assert "did again" in told[3] and "restored a.txt" in told[3] and "created b.txt" in told[3]
+
+
 def test_a_later_change_by_hand_is_left_alone_and_named(nanocode: Program) -> None:
     a, b = nanocode.cwd / "a.txt", nanocode.cwd / "b.txt"
     a.write_text(NOTES)

@@ -10,18 +10,26 @@ from nanocode.store.undo import ABSENT, UNKNOWN, Change, Turn, Undo
 from nanocode.ui.desk import Desk
 
 _SHOWN_LIMIT = 1 << 20
+_TOLD = 50
 
 
 async def undo(desk: Desk, argument: str) -> str:
     turn = desk.session.undo.undo()
-    rows = [(path, change.after, change.before) for path, change in turn.changes.items()]
-    return "\n".join([f"turn {turn.number} is undone; /redo brings it back", *_done(desk, rows), *_uncovered(turn)])
+    rows = _done(desk, [(path, change.after, change.before) for path, change in turn.changes.items()])
+    _tell(desk, "took back what you did to these files", rows)
+    return "\n".join([f"turn {turn.number} is undone; /redo brings it back", *rows, *_uncovered(turn)])
 
 
 async def redo(desk: Desk, argument: str) -> str:
     turn = desk.session.undo.redo()
-    rows = [(path, change.before, change.after) for path, change in turn.changes.items()]
-    return "\n".join([f"turn {turn.number} is done again", *_done(desk, rows)])
+    rows = _done(desk, [(path, change.before, change.after) for path, change in turn.changes.items()])
+    _tell(desk, "did again what had been taken back of these files", rows)
+    return "\n".join([f"turn {turn.number} is done again", *rows])
+
+
+def _tell(desk: Desk, what: str, rows: list[str]) -> None:
+    """Otherwise the model goes on from files that are no longer so."""
+    desk.session.note("\n".join([f"[The user {what}; read one before you build on it:", *rows[:_TOLD], "]"]))
 
 
 def _done(desk: Desk, rows: Iterable[tuple[str, object, object]]) -> list[str]:
