@@ -182,7 +182,7 @@ class Session:
                 spent.add(event.usage, event.cost)
         self._show(event)
 
-    def _open_servers(self) -> None:
+    def _open_servers(self, *, anew: bool = False) -> None:
         one_at_a_time = asyncio.Lock()
 
         async def ask(message: str, schema: dict[str, Any]) -> dict[str, Any] | None:
@@ -191,6 +191,8 @@ class Session:
 
         self.servers = servers.opened(self.settings, self.trust, self._warn, self._offer, ask)
         self.toolbox.servers = self.servers
+        if anew and self.servers is not None:
+            self.servers.forget()
         self._offer()
         if self.servers is not None and any(name.startswith("mcp_") for name in self.toolbox.tools):
             self.servers.start()
@@ -205,8 +207,7 @@ class Session:
         """Read the MCP files again and start the servers anew. Only between turns."""
         if self.servers is not None:
             await self.servers.close()
-            self.servers.forget()
-        self._open_servers()
+        self._open_servers(anew=True)
 
     def _warn(self, text: str) -> None:
         self._show(Notice(text))

@@ -44,6 +44,27 @@ def test_servers_are_shown_searched_trusted_and_reloaded(nanocode: Program) -> N
         assert it.end() == 0
 
 
+def test_reload_asks_also_a_server_that_comes_back_from_an_earlier_session(nanocode: Program) -> None:
+    configure(nanocode.home, fine="fine")
+    assert "fine/echo" in nanocode.run("tool", "mcp_search", "{}").out
+    (cache,) = (nanocode.home / ".nanocode/cache/mcp").glob("*.json")
+    cache.write_text(cache.read_text().replace('"echo"', '"outdated"'))
+    assert "fine/outdated" in nanocode.run("tool", "mcp_search", "{}").out
+    mine = nanocode.home / ".nanocode/mcp.json"
+    written = mine.read_text()
+    mine.unlink()
+    with terminal(nanocode, "--demo", columns=200) as it:
+        it.wait_idle()
+        it.say("/mcp status")
+        it.wait_for("no MCP server is configured")
+        mine.write_text(written)
+        it.say("/mcp reload")
+        it.wait_for("fine: starting")
+        it.say("/mcp search echo")
+        it.wait_for("fine/echo(text): Say it again.")
+        assert "outdated" not in it.everything()
+
+
 def test_a_server_asks_and_the_user_answers_in_the_editor(nanocode: Program, tmp_path: Path) -> None:
     configure(nanocode.home, fine="fine")
     editor = tmp_path / "editor"

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from nanocode.errors import ToolError
@@ -50,9 +51,11 @@ class Host:
         await asyncio.gather(*(link.close() for link in self.links.values()))
 
     def forget(self) -> None:
-        """Drop what is kept on disk of these servers."""
+        """Drop what these servers said in earlier sessions; `start` then asks all of them. Only before that."""
         for link in self.links.values():
-            link.cache.unlink(missing_ok=True)
+            link.inventory = None
+            with suppress(OSError):
+                link.cache.unlink()
 
     async def search(self, query: str, limit: int, refresh: bool) -> str:
         """The tools that fit, one a line, and which servers could not be asked."""
