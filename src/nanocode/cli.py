@@ -170,13 +170,20 @@ def _prompt(words: list[str]) -> str:
 
 
 def _piped(wait: bool) -> str:
-    from select import select
-
-    # Only pipes and sockets can be silent for ever; select does not know regular files on every system.
-    if not wait and not select([sys.stdin], [], [], _STDIN_SECONDS)[0]:
+    if not wait and _silent():
         sys.stderr.write("nanocode: stdin is open but silent, going on without it; the word `-` makes me wait for it\n")
         return ""
     return sys.stdin.buffer.read().decode("utf-8", "replace")
+
+
+def _silent() -> bool:
+    from select import select
+
+    try:
+        return not select([sys.stdin], [], [], _STDIN_SECONDS)[0]
+    except OSError:
+        # Not every system can ask a pipe or a file; then it is read to its end.
+        return False
 
 
 def _one_shot(settings: Settings, text: str, flags: Mapping[str, Any]) -> int:
@@ -198,7 +205,6 @@ def _one_shot(settings: Settings, text: str, flags: Mapping[str, Any]) -> int:
 
 async def _answer(settings: Settings, text: str, emit: Callable[[Any], None], out: Any) -> int:
     import asyncio
-    import signal
 
     from nanocode.session import Session
 
@@ -216,7 +222,7 @@ async def _answer(settings: Settings, text: str, emit: Callable[[Any], None], ou
                     this.cancel()
 
             _on_signals(stop)
-            out.broken = lambda: stop(signal.SIGPIPE)
+            out.broken = lambda: stop(BROKEN_PIPE - 128)
             if out.is_broken:
                 out.broken()
             # Nobody is there to hear of a job later, and jobs end with this process.
@@ -239,12 +245,11 @@ def _loaded() -> None:
 
 def _on_signals(stop: Callable[[int], None]) -> None:
     """Call `stop` for each signal that asks this process to end, from its event loop."""
-    import asyncio
-    import signal
+    from functools import partial
 
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        loop.add_signal_handler(number, stop, number)
+    from nanocode.ui.signals import ENDINGS, hear
+
+    hear({number: partial(stop, number) for number in ENDINGS})
 
 
 def _silence_stdout() -> None:
@@ -332,12 +337,13 @@ def _batch(settings: Settings, words: list[str], flags: Mapping[str, Any]) -> in
     import signal
 
     from nanocode.ui.batch import Run
+    from nanocode.ui.signals import ENDINGS
     from nanocode.ui.sink import Output
 
     out, err = Output(sys.stdout), Output(sys.stderr, color=_color(settings, sys.stderr.isatty()))
     run = Run(settings, words, flags, out, err, live=sys.stderr.isatty())
     _loaded()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in ENDINGS:
         signal.signal(number, lambda number, frame: run.stop(number))
     return run.run()
 

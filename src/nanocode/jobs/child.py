@@ -3,6 +3,7 @@
 The calls block, so that a thread of a session, of a batch and of a cluster's worker can all use them.
 """
 
+import errno
 import os
 import selectors
 import signal
@@ -139,6 +140,8 @@ class Child:
                     self._leash.shutdown(socket.SHUT_RDWR)
 
     def _start(self) -> "subprocess.Popen[bytes]":
+        if not hasattr(os, "fork"):
+            raise OSError(errno.ENOTSUP, "child agents need a POSIX system; on Windows, run nanocode in WSL")
         order = self._order
         ours, theirs = socket.socketpair()
         with theirs, tempfile.TemporaryFile() as prompt:

@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from nanocode import orphans
+from nanocode.errors import ToolError
 from nanocode.jobs import leash
 
 # After the command has ended a background child may hold the pipe: this much silence, or this long in all, is enough.
@@ -27,6 +28,8 @@ class Process:
     def __init__(
         self, words: list[str], cwd: Path, environ: Mapping[str, str], feeds: Sequence[Callable[[bytes], None]]
     ) -> None:
+        if not hasattr(os, "killpg"):
+            raise ToolError("commands need a POSIX system; on Windows, run nanocode in WSL")
         self._feeds = feeds
         self._loop = asyncio.get_running_loop()
         self._ended: asyncio.Future[None] = self._loop.create_future()

@@ -8,7 +8,7 @@ from functools import partial
 from nanocode.errors import NanocodeError, UsageError
 from nanocode.events import Event, ToolEnded
 from nanocode.session import Session
-from nanocode.ui import servers
+from nanocode.ui import servers, signals
 from nanocode.ui.commands import find, loaded
 from nanocode.ui.desk import Form, Option
 from nanocode.ui.plain import failure
@@ -55,9 +55,10 @@ class Lines:
         return 0
 
     async def _one(self, line: str) -> None:
-        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        task = asyncio.current_task()
         assert task
-        loop.add_signal_handler(signal.SIGINT, lambda: self.session.interrupt() or task.cancel())
+        actions = {signal.SIGINT: lambda: self.session.interrupt() or task.cancel()}
+        signals.hear(actions)
         try:
             await self._take(line)
             while self._sent:
@@ -67,7 +68,7 @@ class Lines:
         except asyncio.CancelledError:
             self._out.dim("interrupted\n")
         finally:
-            loop.remove_signal_handler(signal.SIGINT)
+            signals.leave(actions)
 
     async def _take(self, line: str) -> None:
         if line.startswith("!") and line.strip("! "):

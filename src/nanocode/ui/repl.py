@@ -19,7 +19,7 @@ from prompt_toolkit.output import ColorDepth, Output
 from nanocode.errors import NanocodeError, UsageError
 from nanocode.events import RunEnded
 from nanocode.session import Session
-from nanocode.ui import editor, servers
+from nanocode.ui import editor, servers, signals
 from nanocode.ui.choice import Choice
 from nanocode.ui.commands import Command, find
 from nanocode.ui.completion import Suggestions, wanted
@@ -92,22 +92,16 @@ class Repl:
         painter.above, painter.below = around.above, around.below
 
     async def run(self) -> int:
-        loop = asyncio.get_running_loop()
-        signals = {
-            signal.SIGTERM: self._ended_by(143),
-            signal.SIGHUP: self._ended_by(129),
-            signal.SIGINT: self._signalled,
-        }
-        for number, act in signals.items():
-            loop.add_signal_handler(number, act)
+        actions = {number: self._ended_by(128 + number) for number in signals.ENDINGS}
+        actions[signal.SIGINT] = self._signalled
+        signals.hear(actions)
         try:
             return await self._app.run_async(set_exception_handler=False, handle_sigint=False)
         except EOFError:
             return 129
         finally:
             await self._settle()
-            for number in signals:
-                loop.remove_signal_handler(number)
+            signals.leave(actions)
 
     def _ended_by(self, code: int) -> Callable[[], None]:
         return lambda: self._exit(code)
