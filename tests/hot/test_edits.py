@@ -2,6 +2,7 @@
 
 # ruff: noqa: RUF001 - how quotes look is what is tested
 import re
+import tracemalloc
 from types import ModuleType
 
 import pytest
@@ -269,6 +270,78 @@ def loosely(data: bytes) -> str:
     return re.sub(r"[ \t]+(?=\n|$)", "", text)
 
 
+# The whole ladder once more, as regular expressions tried at every place of the file.
+
+LINE_END = r"(?>\r\n|\n|\r)"
+LOOKALIKES = ["'\u2018\u2019", '"\u201c\u201d', "-\u2013\u2014\u2212", " \u00a0\u3000"]
+BLANK = "[ \\t\\v\\f\u00a0\u3000]"
+
+
+def looked(line: str) -> str:
+    found = (next((each for each in LOOKALIKES if char in each), char) for char in line)
+    return "".join(f"[{re.escape(each)}]" for each in found)
+
+
+def lines_looked(lines: list[str]) -> str:
+    """Lines with their ends; before a first one that is blank stands the text of another line, or none."""
+    stripped = [re.sub(BLANK + r"+\Z", "", line) for line in lines]
+    start = "" if stripped[0] else f"(?<!{BLANK})"
+    return start + "".join(f"{looked(line)}{BLANK}*{LINE_END}" for line in stripped)
+
+
+def patterns(old: str) -> dict[str, list[str]]:
+    lines = re.split("\r\n|\n|\r", old)
+    ladder = {"exact": [re.escape(old)]}
+    if len(lines) > 1:
+        ladder["line ends"] = [LINE_END.join(map(re.escape, lines))]
+    *above, last = lines
+    if any(re.sub(BLANK, "", line) for line in lines):
+        head, cut = lines_looked(above) if above else "", re.sub(BLANK + r"+\Z", "", last)
+        within = looked(last) + (f"(?={BLANK}*[^\\s])" if cut != last else "")
+        ended = f"{looked(cut)}(?={BLANK}*(?:[\\r\\n]|\\Z))"
+        ladder["trailing whitespace and the looks of quotes, dashes and spaces"] = [head + within, head + ended]
+    return ladder
+
+
+def climbed(data: bytes, old: str) -> tuple[str, set[tuple[int, int]]]:
+    """The first level that finds the text, and all places where it does."""
+    text = data.decode("utf-8", "surrogateescape")
+    offsets = [len(text[:at].encode("utf-8", "surrogateescape")) for at in range(len(text) + 1)]
+    for level, ways in patterns(old).items():
+        spans = {
+            found.span()
+            for way in ways
+            for at in range(len(text) + 1)
+            if (found := re.compile(way).match(text, at)) and (level == "exact" or text[at - 1 : at + 1] != "\r\n")
+        }
+        places = {(offsets[start], offsets[end]) for start, end in spans}
+        if len(places) > 1 or (places and not any(torn(data, at) for place in places for at in place)):
+            return level, places
+    return "", set()
+
+
+odd = st.sampled_from(["a", "b", " ", "\t", "\n", "\r\n", "\r", "'", "\u2019", "\u2014", "-", "\u00a0", "\u3000", "é"])
+pieces = st.lists(odd, max_size=14).map("".join)
+
+
+@settings(max_examples=400, deadline=None)
+@given(pieces, pieces, pieces, st.sampled_from([b"", b"\xe9", b"\xe2\x80"]), st.data())
+@example("a \n", "", "b", b"", None)
+def test_each_level_finds_what_regular_expressions_find(
+    twin: ModuleType, before: str, old: str, after: str, raw: bytes, draw: st.DataObject | None
+) -> None:
+    there = draw.draw(st.permutations([old, old.replace(" ", "\u00a0"), old.replace("\n", " \r\n")])) if draw else [old]
+    data = before.encode() + there[0].encode() + raw + after.encode()
+    level, places = climbed(data, old) if old else ("", set())
+    try:
+        (splice,) = twin.plan(data, [(old, "new")])
+    except EditError as error:
+        assert (error.reason == "not unique") == (len(places) > 1)
+        assert len(places) != 1 or old == "new"
+        return
+    assert (splice.level, {(splice.start, splice.end)}) == (level, places)
+
+
 @settings(max_examples=300, deadline=None)
 @given(st.lists(st.binary(min_size=1, max_size=12), min_size=1, max_size=8), st.data())
 def test_bytes_outside_the_spans_stay(twin: ModuleType, parts: list[bytes], draw: st.DataObject) -> None:
@@ -352,6 +425,20 @@ def test_a_text_that_repeats_itself_is_searched_in_time(twin: ModuleType) -> Non
     assert twin.find(data, b"ab" * 100_000 + b"c", 0) == 800_000
     assert twin.find(data, b"ab" * 100_000 + b"d", 0) == -1
     assert twin.find(b"x" + b" " * 300 + b"y", b" " * 200, 1) == 1
+
+
+def peak(twin: ModuleType, data: bytes, old: str) -> int:
+    """The most memory that a refused edit takes."""
+    tracemalloc.start()
+    refused(twin, data, (old, "x"))
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return most
+
+
+def test_a_text_that_stands_everywhere_takes_no_memory_for_each_place(twin: ModuleType) -> None:
+    data = b"a\n" * 4_000
+    assert peak(twin, data, "a\r\n") < 1.3 * peak(twin, data, "a\r\nc")
 
 
 def test_the_diff_shows_context_and_far_changes_in_hunks_of_their_own(twin: ModuleType) -> None:

@@ -156,7 +156,7 @@ def _with_any_line_end(data: bytes, old: str, find: Find) -> Iterator[Place]:
     if len(lines) > 1:
         anchor = max(range(len(lines)), key=lambda each: len(lines[each]))
         for low, high in windows(data, lines[anchor], anchor, len(lines) - 1 - anchor, find):
-            yield from Window(data, low, high, str).places(["\n".join(lines)], [])
+            yield from Window(data, low, high, str).places("\n".join(lines))
 
 
 def _with_any_look(data: bytes, old: str, find: Find) -> Iterator[Place]:
@@ -167,9 +167,10 @@ def _with_any_look(data: bytes, old: str, find: Find) -> Iterator[Place]:
     if not size and not any(ended):
         return
     # Trailing whitespace of the last line is one only where the line ends: else `x ` would be found in `xyz`.
-    whole, cut = "\n".join([*ended[:-1], tail]), "\n".join(ended)
+    whole = "\n".join([*ended[:-1], tail])
+    cut = "\n".join(ended) if tail != ended[-1] else None
     for low, high in windows(data, piece, anchor, len(lines) - anchor, find):
-        yield from Window(data, low, high, _plain).places([whole], [cut] if cut != whole else [])
+        yield from Window(data, low, high, _plain).places(whole, cut)
 
 
 def _split(text: str) -> list[str]:

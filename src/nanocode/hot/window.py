@@ -2,6 +2,7 @@
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
+from heapq import merge
 from itertools import accumulate, islice
 
 from nanocode.hot.splices import line_end, line_start, line_stop
@@ -54,17 +55,15 @@ class Window:
         self._starts = [0, *accumulate(map(len, shown))]
         self._places = [low, *accumulate(map(len, lines), initial=low)][1:]
 
-    def places(self, keys: list[str], cut: list[str]) -> list[Place]:
-        """Where the keys stand, and those of `cut` where a line ends behind them; in order, also overlapping."""
-        found = {at: at + len(key) for key in keys for at in self._all(key)}
-        for key in cut:
-            found |= {at: end for at in self._all(key) if self._text[(end := at + len(key)) : end + 1] in ("", "\n")}
-        return [(self._place(at), self._place(end)) for at, end in sorted(found.items())]
+    def places(self, key: str, cut: str | None = None) -> Iterator[Place]:
+        """Where the key stands, and `cut` where a line ends behind it; in order, also overlapping."""
+        ended = (each for each in self._all(cut) if self._text[each[1] : each[1] + 1] in ("", "\n")) if cut else ()
+        return ((self._place(at), self._place(end)) for at, end in merge(self._all(key), ended))
 
-    def _all(self, key: str) -> Iterator[int]:
+    def _all(self, key: str) -> Iterator[Place]:
         at = self._text.find(key)
         while at >= 0:
-            yield at
+            yield at, at + len(key)
             at = self._text.find(key, at + 1)
 
     def _place(self, at: int) -> int:
