@@ -110,9 +110,9 @@ def made_on(record: dict[str, Any]) -> str:
 
 def other_agents() -> str:
     record = plot.newest("agent")
-    named = [f"{name} {record['versions'][name]}" for name in ("codex", "pi", "opencode")]
+    named = [f"{name} {record['versions'][name]}" for name in ("codex", "pi", "opencode") if name in record["versions"]]
     return (
-        f"What an agent adds to the model's own time, {made_on(record)}: {', '.join(named[:-1])} and {named[-1]} as "
+        f"What an agent adds to the model's own time, {made_on(record)}: {', '.join(named)} as "
         "npm installs them, each a process against the same model server on loopback, and the least that an agent in "
         "Python can be, a bare asyncio script. Medians of interleaved rounds, after a first run that does not count "
         "(`python benchmarks/bench_agent.py --peers node_modules`); codex has no tool that writes a file:"
