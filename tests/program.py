@@ -12,6 +12,8 @@ from typing import Any
 
 # Long enough for a loaded machine; a test never waits for it to pass.
 PATIENCE = 60
+# The last is how `.ci/coverage` reaches the program.
+KEPT = ("PATH", "PYTHONPATH", "NANOCODE_EXT", "COVERAGE_PROCESS_CONFIG")
 
 
 @dataclass
@@ -44,7 +46,7 @@ class Program:
         self.home = self.root / "home"
         self.cwd.mkdir(parents=True, exist_ok=True)
         self.home.mkdir(exist_ok=True)
-        kept = {name: os.environ[name] for name in ("PATH", "PYTHONPATH", "NANOCODE_EXT") if name in os.environ}
+        kept = {name: os.environ[name] for name in KEPT if name in os.environ}
         self.environ = kept | {"HOME": str(self.home), "LANG": "C.UTF-8", "NANOCODE_RETRY_SECONDS": "0"} | self.environ
 
     def at(self, url: str, model: str = "test-model") -> "Program":
