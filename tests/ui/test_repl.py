@@ -111,16 +111,16 @@ def test_ctrl_c_clears_then_interrupts_and_only_twice_on_an_empty_prompt_leaves(
     async def scene(desk: Desk) -> None:
         desk.press("start\r")
         await asyncio.to_thread(gate.wait_until_reached)
-        desk.press("not sent")
-        await desk.prompt_is("not sent")
+        desk.press("not sent \x1b[200~" + "x\r" * 9 + "\x1b[201~")
+        await desk.prompt_is("not sent [paste #1 +10 lines]")
         desk.press("\x03")
         await desk.prompt_is("")
         assert desk.session.working
         desk.press("\x03")
         await desk.says("interrupted")
         await desk.until(lambda: not desk.repl.working)
-        # What was cleared can be had again.
-        assert desk.repl.buffer.history.get_strings() == ["start", "not sent"]
+        # What was cleared can be had again, also in a session that does not know the paste.
+        assert desk.repl.buffer.history.get_strings() == ["start", "not sent " + "x\n" * 9]
         gate.open()
         desk.press("\x03\x03")
 
@@ -251,22 +251,26 @@ def test_a_queue_that_was_edited_badly_is_as_it_was(tmp_path: Path, saved: str) 
     play(tmp_path, scene, answers, {"VISUAL": str(script)})
 
 
-def test_a_failed_turn_keeps_the_queue_for_the_next(tmp_path: Path) -> None:
+@pytest.mark.parametrize("typed", ["\r", "something new\r"])
+def test_a_failed_turn_keeps_the_queue_for_the_next(tmp_path: Path, typed: str) -> None:
     gate = Gate()
     script = [peer.Reply((gate, b""), end="reset"), peer.reply(peer.text("well")), peer.reply(peer.text("and then"))]
 
     async def scene(desk: Desk) -> None:
         desk.press("start\r")
         await asyncio.to_thread(gate.wait_until_reached)
-        desk.press("steer this\r/queue then that\r")
+        desk.press("steer this\rand this\r/queue then that\r")
         await desk.until(lambda: desk.session.inbox.followups)
         gate.open()
         await desk.says("failed")
         await desk.until(lambda: not desk.repl.working)
-        assert desk.session.inbox.steering == ("steer this",)
-        desk.press("\r")
+        assert desk.session.inbox.steering == ("steer this", "and this")
+        desk.press(typed)
         await desk.says("and then")
-        assert desk.users(2) == ["start", "steer this", "then that"]
+        assert desk.users(1) == ["start", "steer this", "and this", *filter(None, [typed.strip()])]
+        assert desk.users(2) == [*desk.users(1), "then that"]
+        prompts = [line[2:] for line in desk.shown.splitlines() if line.startswith("❯ ") and "/queue" not in line]
+        assert prompts == desk.users(2)
 
     play(tmp_path, scene, script)
 

@@ -91,7 +91,8 @@ class Agent:
         return ended
 
     async def _converse(self, text: str, spent: Spent) -> None:
-        incoming = ((self._message(text),) if text else ()) + self._news()
+        first = (text, *self.inbox.take_steering()) if text else ()
+        incoming = (*map(self._message, first), *self._news())
         while incoming:
             self.add(*incoming)
             while True:

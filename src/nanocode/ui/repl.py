@@ -27,16 +27,14 @@ from nanocode.ui.desk import Form, Option
 from nanocode.ui.keys import keys
 from nanocode.ui.layout import STYLE, Surroundings, layout
 from nanocode.ui.pastes import Pastes
-from nanocode.ui.rows import CYAN, DIM, Row, clean, cut
+from nanocode.ui.rows import DIM, Row, clean, cut
 from nanocode.ui.shell import shell
+from nanocode.ui.status import TICK_SECONDS, status
 from nanocode.ui.story import Story
 from nanocode.ui.terminal import Painter, Prompt
 from nanocode.ui.toolbar import toolbar
 
 _TWICE_SECONDS, _ESC_SECONDS = 1.0, 0.05
-_TICK_SECONDS = 0.25
-_SPINNER = "·✢✳✶✻✽✻✶✳✢"
-_QUEUE_ROWS, _JOB_ROWS = 3, 4
 _CLIPBOARD = 100_000
 
 
@@ -244,10 +242,17 @@ class Repl:
     def _send_queue(self) -> None:
         """Begin a turn with what waits since an interrupt or a failure."""
         inbox = self.session.inbox
-        waiting = (*inbox.steering, *inbox.followups)
-        if waiting:
-            inbox.replace(inbox.steering[1:], inbox.followups if inbox.steering else inbox.followups[1:])
-            self.send(waiting[0])
+        if inbox.steering:
+            self._submit(inbox.steering)
+        elif inbox.followups:
+            self._submit(inbox.take_followup())
+
+    def _submit(self, texts: tuple[str, ...]) -> None:
+        """Begin a turn with these: the agent takes those after the first from the inbox."""
+        self.session.inbox.replace(texts[1:], self.session.inbox.followups)
+        self._story.prompt(texts[0])
+        self._story.running = True
+        self._begin(self._run(self.session.submit(texts[0])))
 
     # The desk
 
@@ -274,9 +279,7 @@ class Repl:
         elif self._steers:
             self.session.inbox.steer(text)
         else:
-            self._story.prompt(text)
-            self._story.running = True
-            self._begin(self._run(self.session.submit(text)))
+            self._submit((*self.session.inbox.steering, text))
 
     def unfold(self, back: int) -> bool:
         return self._story.whole(back) is not None
@@ -318,7 +321,8 @@ class Repl:
     def cancel(self) -> None:
         now = time.monotonic()
         if self.buffer.text:
-            self._history.append_string(self.buffer.text)
+            # Its pastes are known to this session only.
+            self._history.append_string(self.pastes.unfold(self.buffer.text))
             self.buffer.reset()
         elif self._interrupt():
             return
@@ -359,31 +363,13 @@ class Repl:
         """Keep the clock going while something runs; no timer else."""
         if self.working or self.session.board.running:
             self._painter.soon()
-            self._ticker = asyncio.get_running_loop().call_later(_TICK_SECONDS, self._tick)
+            self._ticker = asyncio.get_running_loop().call_later(TICK_SECONDS, self._tick)
         else:
             self._ticker = None
 
     def _status(self) -> list[Row]:
-        rows: list[Row] = []
-        columns = self._output.get_size().columns
-        if self.working and self._story.doing:
-            seconds = time.monotonic() - self._story.since
-            mark = _SPINNER[int(seconds / _TICK_SECONDS) % len(_SPINNER)]
-            words = f"{self._story.doing} · {seconds:.0f} s · esc to interrupt"
-            rows.append([(CYAN, f"{mark} "), (DIM, cut(words, columns - 3))])
-        rows += [[(DIM, cut(clean(each.line()), columns - 1))] for each in self.session.board.running[:_JOB_ROWS]]
-        if self._others:
-            rows.append([(DIM, cut("beside: a command is running", columns - 1))])
-        if self._told:
-            rows.append([(DIM, self._told)])
-        return rows + self._queued(columns - 1)
-
-    def _queued(self, columns: int) -> list[Row]:
-        inbox = self.session.inbox
-        words = (
-            [f"↳ {line}" for line, _ in self._next]
-            + [f"↳ {text}" for text in inbox.steering]
-            + [f"↳ then: {text}" for text in inbox.followups]
-        )
-        shown = words[:_QUEUE_ROWS] + ([f"↳ +{len(words) - _QUEUE_ROWS} more"] if len(words) > _QUEUE_ROWS else [])
-        return [[(DIM, cut(clean(" ".join(line.split())), columns))] for line in shown]
+        story, columns = self._story, self._output.get_size().columns
+        notes = (["beside: a command is running"] if self._others else []) + ([self._told] if self._told else [])
+        waiting = [line for line, _ in self._next]
+        doing = story.doing if self.working else ""
+        return status(self.session, columns, doing=doing, since=story.since, notes=notes, waiting=waiting)
