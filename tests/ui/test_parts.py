@@ -9,7 +9,7 @@ import pytest
 from nanocode.errors import UsageError
 from nanocode.events import ToolEnded, ToolOutput, ToolStarted
 from nanocode.messages import Usage
-from nanocode.ui.calls import Calls
+from nanocode.ui.calls import OWN, Calls
 from nanocode.ui.completion import closest, matching
 from nanocode.ui.diffs import diff_rows
 from nanocode.ui.editor import command, edited
@@ -89,6 +89,18 @@ def test_a_call_shows_the_end_of_its_output_and_then_folds() -> None:
     rows = calls.end(ToolEnded("1", "bash", "line 0\nline 1\nline 2", False, 5))
     assert texts(rows)[-1] == "⎿ line 0 ... +2 lines" and calls.live() == []
     assert calls.ended[-1].text == "line 0\nline 1\nline 2"
+
+
+def test_a_shell_line_of_the_users_own_shows_what_it_printed() -> None:
+    calls = Calls(lambda: 20)
+    printed = "\n".join(f"line {n}   and its far end" for n in range(50))
+    for failed in (False, True):
+        calls.start(ToolStarted(OWN, "bash", {"command": "x"}))
+        short = texts(calls.end(ToolEnded(OWN, "bash", "a\n  b\n", failed, 5)))
+        assert short == ["⏺ bash(command=x)", "⎿ a", "    b"]
+        long = texts(calls.end(ToolEnded(OWN, "bash", printed, failed, 5)))
+        assert long[1:3] == ["⎿ … 10 lines before (Ctrl-O shows all)", "  line 10   and its far end"]
+        assert long[-1] == "  line 49   and its far end" and len(long) == 42
 
 
 def test_output_that_a_command_draws_over_shows_as_a_terminal_would_and_costs_little() -> None:

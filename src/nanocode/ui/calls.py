@@ -13,6 +13,9 @@ from nanocode.ui.rows import BOLD, CYAN, DIM, RED, Row, clean, cut, wrap
 
 # So much of the output of a running command is seen, and so much of a diff or an error before it folds.
 _TAIL_LINES, _DIFF_ROWS, _ERROR_LINES = 5, 40, 6
+# The id of a shell line of the user's own, which is run to be read, and how much of it shows.
+OWN = "!"
+_OWN_LINES = 40
 _TAIL_CHARACTERS = 4096
 _KEPT = 50
 # Their other arguments are what the diff below them shows.
@@ -63,6 +66,8 @@ class Calls:
         call = self.running.pop(event.id, None) or Running(event.name)
         self.ended.append(Shown(call.line, event.result, event.details))
         rows = self._head(call.line)
+        if event.id == OWN:
+            return rows + _own(event.result, RED if event.is_error else DIM)
         if event.is_error:
             return rows + self._failure(event.result)
         if event.details:
@@ -100,6 +105,14 @@ class Calls:
             lead = "  " if number else "⎿ "
             rows += wrap([(RED, clean(line))], columns, (RED, lead), "  ")
         return rows
+
+
+def _own(result: str, style: str) -> list[Row]:
+    lines = result.strip("\n").split("\n")
+    folded = len(lines) - _OWN_LINES
+    shown = [f"… {folded} lines before (Ctrl-O shows all)", *lines[folded:]] if folded > 0 else lines
+    # A table or a path stays in one piece: the terminal itself breaks what is too long.
+    return [[("", "  ") if number else (style, "⎿ "), ("", clean(line))] for number, line in enumerate(shown)]
 
 
 def _folded(rows: list[Row]) -> list[Row]:

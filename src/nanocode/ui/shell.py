@@ -6,6 +6,7 @@ from nanocode.jsontext import dumps
 from nanocode.messages import Call
 from nanocode.session import Session
 from nanocode.tools.bash import bash
+from nanocode.ui.calls import OWN
 
 
 async def shell(session: Session, line: str, emit: Emit) -> str:
@@ -16,5 +17,5 @@ async def shell(session: Session, line: str, emit: Emit) -> str:
     told = not line.startswith("!!")
     command = line.lstrip("!").strip()
     box = Toolbox([bash], session.settings, emit)
-    answer = await box.call(Call("!", "bash", dumps({"command": command}).decode()))
+    answer = await box.call(Call(OWN, "bash", dumps({"command": command}).decode()))
     return f"[The user ran `{command}` in the working folder. It printed:]\n{answer.text}" if told else ""
