@@ -18,6 +18,7 @@ import pytest
 from nanocode.settings import BATCH_FLAGS, FLAGS, VARIABLES, Flag
 from nanocode.tools import ALL
 from nanocode.ui.commands import COMMANDS, FAMILIES
+from nanocode.ui.keys import LEGEND
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
@@ -53,6 +54,10 @@ def commands() -> Iterator[str]:
     for command in (*COMMANDS, *FAMILIES):
         names = ", ".join(f"`{name}`" for name in command.names)
         yield f"| {names} {command.argument} | {command.meaning} |".replace("  |", " |")
+
+
+def legend() -> Iterator[str]:
+    return (f"| {key} | {meaning} |" for key, meaning in LEGEND)
 
 
 def times(figure: dict[str, Any]) -> str:
@@ -172,6 +177,7 @@ TABLES = {
     "| variable | setting | default | meaning |": variables,
     "| tool | what it does |": tools,
     "| command | meaning |": commands,
+    "| key or line | does |": legend,
 }
 # Rows that are no table of the code: libraries read these variables themselves.
 FOREIGN = ("| `HTTP_PROXY`", "| `SSL_CERT_FILE`")

@@ -171,6 +171,7 @@ def test_input_at_any_moment_reaches_the_model_in_order(tmp_path: Path) -> None:
         ("/last x", "how many calls back?"),
         ("/copy", "there is no answer to copy yet"),
         ("/help", "/dequeue [edit]"),
+        ("/help", "Ctrl-X Ctrl-E"),
         ("/tools", "grep: Search files"),
         ("!false", "exit code 1"),
     ],
@@ -226,6 +227,26 @@ def test_a_queue_taken_back_is_shown_and_not_sent(tmp_path: Path) -> None:
         await desk.says("done")
         await desk.until(lambda: not desk.repl.working)
         assert len(desk.server.requests) == 1
+
+    play(tmp_path, scene, [peer.reply(gate, peer.text("done"))])
+
+
+def test_what_waits_goes_back_into_the_prompt(tmp_path: Path) -> None:
+    gate = Gate()
+
+    async def scene(desk: Desk) -> None:
+        desk.press("start\r")
+        await asyncio.to_thread(gate.wait_until_reached)
+        desk.press("\x1b[1;3A")
+        desk.press("/queue then that\rsteer this\rtyped")
+        await desk.until(lambda: desk.session.inbox.followups and desk.repl.buffer.text == "typed")
+        desk.press("\x1b[1;3A")
+        await desk.prompt_is("steer this\n\nthen that\n\ntyped")
+        assert not desk.session.inbox.steering and not desk.session.inbox.followups
+        gate.open()
+        await desk.says("done")
+        await desk.until(lambda: not desk.repl.working)
+        assert len(desk.server.requests) == 1 and desk.repl.buffer.text.endswith("typed")
 
     play(tmp_path, scene, [peer.reply(gate, peer.text("done"))])
 

@@ -10,6 +10,9 @@ from nanocode.session import Session
 from nanocode.ui import aside, changes, jobs, knowledge, models, queue, servers, sessions, window
 from nanocode.ui.desk import Desk, Option
 
+# Columns of `/help`; the few longer names push their meaning on.
+_NAMES = 28
+
 
 class Command(NamedTuple):
     """One command. `run(desk, argument)` gives the text to show, "" for none; a NanocodeError is shown with its hint.
@@ -43,8 +46,8 @@ class Family(NamedTuple):
 async def _help(desk: Desk, argument: str) -> str:
     table: list[Command | Family] = [*COMMANDS, *FAMILIES]
     rows = [(f"{', '.join(each.names)} {each.argument}".rstrip(), each.meaning) for each in table]
-    width = max(len(name) for name, _ in rows)
-    return "\n".join(f"{name:{width}}  {meaning}" for name, meaning in rows)
+    rows += desk.legend
+    return "\n".join(f"{name:{_NAMES}}  {meaning}" for name, meaning in rows)
 
 
 async def _reload(desk: Desk, argument: str) -> str:
@@ -83,7 +86,7 @@ async def _quit(desk: Desk, argument: str) -> str:
 
 
 COMMANDS = (
-    Command(("/help",), "", "list the commands", _help, True),
+    Command(("/help",), "", "list the commands and keys", _help, True),
     Command(("/c", "/clear", "/new"), "", "begin a new session", _clear),
     Command(
         ("/model", "/models"),

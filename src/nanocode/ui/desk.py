@@ -14,6 +14,8 @@ class Desk(Protocol):
     """The front end at work: the terminal, or plain lines."""
 
     session: Session
+    # What else than commands there is to know, as the rows of `/help`.
+    legend: Sequence[tuple[str, str]]
 
     @property
     def working(self) -> bool:

@@ -9,6 +9,21 @@ from prompt_toolkit.keys import Keys
 
 from nanocode.ui.pastes import Pastes
 
+# Keys and what a line begins with, in words; the README has this table too.
+LEGEND = (
+    ("Alt-Enter, Ctrl-J, `\\` Enter", "a new line; Enter alone sends"),
+    ("Tab, arrows", "complete commands, models, skills, and files after `@`"),
+    ("Ctrl-C", "clears the prompt, else interrupts, and twice on an empty one quits"),
+    ("Esc", "interrupts; the typed text and the queue stay"),
+    ("Alt-Up", "takes what waits back into the prompt"),
+    ("Ctrl-O", "the last result whole, as `/last`"),
+    ("Ctrl-R", "searches what you typed before"),
+    ("Ctrl-G, Ctrl-X Ctrl-E", "the prompt in `$VISUAL` or `$EDITOR`"),
+    ("Ctrl-L, Ctrl-Z, Ctrl-D", "a clean screen; to the shell until `fg`; quit"),
+    ("`@path`", "puts the file, folder listing or image into the message"),
+    ("`!command`, `!!command`", "runs it, and tells the model what it printed; without telling"),
+)
+
 
 class Hands(Protocol):
     """What keys set off."""
@@ -33,6 +48,9 @@ class Hands(Protocol):
 
     def edit_prompt(self) -> None:
         """Ctrl-G: the prompt in the user's editor."""
+
+    def take_back(self) -> None:
+        """Alt-Up: what waits, in the prompt."""
 
 
 def keys(hands: Hands) -> KeyBindings:
@@ -84,6 +102,10 @@ def keys(hands: Hands) -> KeyBindings:
     @bindings.add("c-x", "c-e")
     def _(event: KeyPressEvent) -> None:
         hands.edit_prompt()
+
+    @bindings.add("escape", "up")
+    def _(event: KeyPressEvent) -> None:
+        hands.take_back()
 
     @bindings.add("c-l")
     def _(event: KeyPressEvent) -> None:

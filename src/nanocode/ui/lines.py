@@ -23,6 +23,7 @@ class Lines:
     """The desk of this front end. `run` reads prompts by `ask` until the end and gives the exit code."""
 
     working = False
+    legend: Sequence[tuple[str, str]] = ()
 
     def __init__(self, session: Session, ask: Callable[[str], str], out: Output) -> None:
         self.session = session

@@ -24,7 +24,7 @@ from nanocode.ui.choice import Choice
 from nanocode.ui.commands import Command, find
 from nanocode.ui.completion import Suggestions, wanted
 from nanocode.ui.desk import Form, Option
-from nanocode.ui.keys import keys
+from nanocode.ui.keys import LEGEND, keys
 from nanocode.ui.layout import STYLE, Surroundings, layout
 from nanocode.ui.pastes import Pastes
 from nanocode.ui.rows import DIM, Row, clean, cut
@@ -43,6 +43,7 @@ class Repl:
 
     # Whoever waited this long for a turn may be looking elsewhere.
     bell_seconds = 10.0
+    legend: Sequence[tuple[str, str]] = LEGEND
 
     def __init__(
         self, session: Session, story: Story, painter: Painter, history: History, input: Input, output: Output
@@ -346,6 +347,13 @@ class Repl:
         task = asyncio.create_task(self._guarded(replace()))
         self._others.add(task)
         task.add_done_callback(self._others.discard)
+
+    def take_back(self) -> None:
+        inbox = self.session.inbox
+        waiting = (*inbox.steering, *inbox.followups)
+        inbox.replace((), ())
+        self.buffer.text = "\n\n".join((*waiting, *filter(None, [self.buffer.text])))
+        self.buffer.cursor_position = len(self.buffer.text)
 
     def _interrupt(self) -> bool:
         """Stop what runs, if anything does: the turn, else a command, else the questions beside."""
