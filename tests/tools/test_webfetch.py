@@ -214,13 +214,18 @@ KINDS = [
     (b"\x89PNG\r\n\x1a\n" + bytes(2000), "image/png", "[not text: image/png, 2KB]"),
     (bytes(3000), "text/plain", "[not text: text/plain, 2.9KB]"),
     (b"%PDF-1.7" + bytes(100), "application/pdf", "[not text: application/pdf, 108B]"),
+    (bytes(range(256)) * 4, "text/plain", "[not text: text/plain, 1KB]"),
+    ("grüße".encode("utf-16"), "text/plain", "grüße"),
+    ("grüße".encode("utf-32-be"), "text/csv; charset=utf-32-be", "grüße"),
     (b'{"a": 1}', "application/json", '{"a": 1}'),
     (b"<a/>", "image/svg+xml", "<a/>"),
     (b"", "text/html", ""),
 ]
 
 
-@pytest.mark.parametrize(("body", "kind", "words"), KINDS, ids=[kind for _, kind, _ in KINDS])
+@pytest.mark.parametrize(
+    ("body", "kind", "words"), KINDS, ids=[f"{number} {kind}" for number, (_, kind, _) in enumerate(KINDS)]
+)
 def test_what_is_no_page_is_given_as_it_is_or_named(body: bytes, kind: str, words: str) -> None:
     assert got(page(body, ("Content-Type", kind))) == words
 

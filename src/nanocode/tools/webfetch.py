@@ -1,6 +1,7 @@
 """The webfetch tool: one page, as a model reads it; knows nothing of what the page is for."""
 
 import asyncio
+import codecs
 import os
 import subprocess
 import sys
@@ -19,6 +20,7 @@ _BODY_BYTES = 5 << 20
 _CONVERSION_SECONDS = 20.0
 _HTML = ("text/html", "application/xhtml+xml")
 _TEXT = ("json", "xml", "yaml", "javascript", "ecmascript", "toml", "csv", "x-sh", "sql", "graphql", "x-ndjson")
+_WIDE_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE)
 _ACCEPT = "text/markdown, text/html;q=0.9, application/xhtml+xml;q=0.9, text/plain;q=0.8, */*;q=0.5"
 
 
@@ -78,10 +80,16 @@ async def _read(found: Download, format: str, environ: dict[str, str]) -> tuple[
         html = page.decoded(found.data, found.charset, html=True)
         return ("", html) if format == "html" else await _converted(html, found.url, format, environ)
     is_text = found.mime.startswith("text/") or any(word in found.mime for word in _TEXT)
-    if not is_text or b"\0\0\0" in found.data[:4096]:
+    if not is_text or _is_binary(found):
         more = "more than " if found.cut else ""
         return "", f"[not text: {found.mime}, {more}{size(len(found.data))}]"
     return "", page.decoded(found.data, found.charset, html=False)
+
+
+def _is_binary(found: Download) -> bool:
+    """Whether a body that is called text holds NULs that are no half of a wide character."""
+    wide = found.charset.lower().startswith(("utf-16", "utf-32")) or found.data.startswith(_WIDE_MARKS)
+    return b"\0" in found.data[:4096] and (not wide or b"\0\0\0\0" in found.data[:4096])
 
 
 async def _converted(html: str, url: str, format: str, environ: dict[str, str]) -> tuple[str, str]:
