@@ -6,6 +6,9 @@ from typing import Any
 
 from nanocode.frozen import frozen
 
+# How a message in the user's place begins that holds no words of the user.
+JOB_ENDED, USER_DID = "[Background job ", "[The user "
+
 
 @frozen
 class Image:

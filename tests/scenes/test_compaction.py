@@ -99,6 +99,28 @@ def test_a_long_run_over_a_small_window(nanocode: Program) -> None:
     assert "[earlier summary]" in asked[-1].messages[1]["content"]
 
 
+def test_the_news_of_a_job_do_not_take_the_place_of_the_users_words(nanocode: Program) -> None:
+    server, job = Server(turns=30), {"prompt": "be brief", "background": True}
+
+    def with_a_child(request: Request) -> Reply:
+        last = request.messages[-1]
+        if last["content"] == "be brief":
+            return reply(text("hi from the child"))
+        if last["content"] == "read all the files":
+            return reply(call("nanocode", job, id="job"))
+        # The run then waits for the child, and goes on with its news.
+        return reply(text("started")) if last.get("tool_call_id") == "job" else server(request)
+
+    with Peer(with_a_child) as peer:
+        done = small(nanocode).at(peer.url).run("--mode", "json", "--tools", "read,nanocode", "read all the files")
+    assert done.code == 0, done.err
+    news = [each for each in done.events[-1]["messages"] if "hi from the child" in each["text"]]
+    assert [each["role"] for each in news] == ["user"]
+    heads = [request.messages[1]["content"] for request in peer.requests if len(request.messages) > 2]
+    told = [each for each in heads if "<summary>" in each]
+    assert told and all("<last-request>\nread all the files\n</last-request>" in each for each in told)
+
+
 def test_summaries_share_the_opencode_session(nanocode: Program) -> None:
     with Peer(Server(turns=12)) as peer:
         small(nanocode).at("http://opencode.ai/zen/go/v1", "kimi-k2.6")

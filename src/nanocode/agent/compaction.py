@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from nanocode.jsontext import loads
-from nanocode.messages import Assistant, Call, Message, ToolAnswer, User
+from nanocode.messages import JOB_ENDED, USER_DID, Assistant, Call, Message, ToolAnswer, User
 from nanocode.settings import Settings
 
 HEAD = "[The conversation up to here was compacted to make room. What follows stands for all of it.]"
@@ -19,6 +19,15 @@ _LEAST_WINDOW = 1000
 _MOST_FILES = 200
 _PATHS = ("path", "file_path", "filePath", "filename")
 _CHANGING = ("write", "edit")
+_BLOCKS = re.compile(
+    re.escape(HEAD)
+    + "".join(
+        rf"(?:\n\n<{name}>\n(?P<{name.replace('-', '_')}>.*?)\n</{name}>)?"
+        for name in ("files-read", "files-changed", "last-request")
+    )
+    + r"\n\n<summary>\n",
+    re.DOTALL,
+)
 
 
 class Budget(NamedTuple):
@@ -109,7 +118,7 @@ def compacted(plan: Plan, summary: str) -> tuple[Message, ...]:
     kept = tuple(replace(each, usage=None) if isinstance(each, Assistant) else each for each in plan.kept)
     if not plan.past:
         return kept
-    asked = "" if any(isinstance(each, User) for each in plan.kept) else last_request(plan.past)
+    asked = "" if any(map(_is_asked, plan.kept)) else last_request(plan.past)
     read, changed = files(plan.past)
     parts = [HEAD, _block("files-read", read), _block("files-changed", changed), _block("last-request", [asked])]
     return (User("\n\n".join(filter(None, [*parts, f"<summary>\n{summary.strip()}\n</summary>"]))), *kept)
@@ -120,15 +129,18 @@ def _block(name: str, lines: Sequence[str]) -> str:
 
 
 def _blocked(text: str, name: str) -> str:
-    """What `_block` wrote; the summary, which the model words, stands after all blocks."""
-    match = re.search(rf"<{name}>\n(.*?)\n</{name}>\n\n<", text.partition("<summary>\n")[0] + "<", re.DOTALL)
-    return match[1] if match else ""
+    """What `_block` wrote: neither the user's words nor the model's, which may look like blocks, are taken for one."""
+    return (match[name.replace("-", "_")] if (match := _BLOCKS.match(text)) else "") or ""
 
 
 def last_request(messages: Iterable[Message]) -> str:
     """The user's last words, also where an earlier compaction repeated them."""
-    text = next((each.text for each in reversed(list(messages)) if isinstance(each, User)), "")
+    text = next((each.text for each in reversed(list(messages)) if _is_asked(each) or is_summary(each)), "")
     return _blocked(text, "last-request") if text.startswith(HEAD) else text
+
+
+def _is_asked(message: Message) -> bool:
+    return isinstance(message, User) and not message.text.startswith((HEAD, JOB_ENDED, USER_DID))
 
 
 def files(messages: Sequence[Message]) -> tuple[list[str], list[str]]:

@@ -12,6 +12,7 @@ from typing import Any
 from nanocode.errors import ToolError
 from nanocode.events import Emit, Event, JobChanged, ToolEnded, ToolStarted
 from nanocode.jobs.child import Child, Order, Outcome, environment, inherited
+from nanocode.messages import JOB_ENDED
 from nanocode.settings import Settings
 
 DEPTH = 3
@@ -152,9 +153,7 @@ class Board:
         waiting = [job for job in self.jobs.values() if job.outcome and not job.told]
         for job in waiting:
             job.told = True
-        return tuple(
-            f"[Background job {job.id} has ended. It was: {job.prompt}]\n{report(job, limit)}" for job in waiting
-        )
+        return tuple(f"{JOB_ENDED}{job.id} has ended. It was: {job.prompt}]\n{report(job, limit)}" for job in waiting)
 
     async def expected(self) -> None:
         """Wait for the next result that will be told; return at once when there is none to wait for."""

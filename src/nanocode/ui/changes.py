@@ -6,6 +6,7 @@ from os.path import relpath
 from pathlib import Path
 
 from nanocode.errors import UsageError
+from nanocode.messages import USER_DID
 from nanocode.store.undo import ABSENT, UNKNOWN, Change, Turn, Undo
 from nanocode.ui.desk import Desk
 
@@ -29,7 +30,7 @@ async def redo(desk: Desk, argument: str) -> str:
 
 def _tell(desk: Desk, what: str, rows: list[str]) -> None:
     """Otherwise the model goes on from files that are no longer so."""
-    desk.session.note("\n".join([f"[The user {what}; read one before you build on it:", *rows[:_TOLD], "]"]))
+    desk.session.note("\n".join([f"{USER_DID}{what}; read one before you build on it:", *rows[:_TOLD], "]"]))
 
 
 def _done(desk: Desk, rows: Iterable[tuple[str, object, object]]) -> list[str]:

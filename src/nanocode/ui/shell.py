@@ -3,7 +3,7 @@
 from nanocode.agent.toolbox import Toolbox
 from nanocode.events import Emit
 from nanocode.jsontext import dumps
-from nanocode.messages import Call
+from nanocode.messages import USER_DID, Call
 from nanocode.session import Session
 from nanocode.tools.bash import bash
 from nanocode.ui.calls import OWN
@@ -18,4 +18,4 @@ async def shell(session: Session, line: str, emit: Emit) -> str:
     command = line.lstrip("!").strip()
     box = Toolbox([bash], session.settings, emit)
     answer = await box.call(Call(OWN, "bash", dumps({"command": command}).decode()))
-    return f"[The user ran `{command}` in the working folder. It printed:]\n{answer.text}" if told else ""
+    return f"{USER_DID}ran `{command}` in the working folder. It printed:]\n{answer.text}" if told else ""
