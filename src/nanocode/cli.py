@@ -43,6 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Imports make no garbage, and would be looked through for it 60 times; `_loaded` ends this.
     gc.disable()
     words = list(sys.argv[1:] if argv is None else argv)
+    _open_streams()
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="replace")  # type: ignore[union-attr]
     try:
@@ -61,9 +62,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         _silence_stdout()
         return BROKEN_PIPE
+    except OSError as error:
+        # Such as a full disk behind stdout.
+        _silence_stdout()
+        sys.stderr.write(f"nanocode: {error.strerror or error}{f': `{error.filename}`' if error.filename else ''}\n")
+        return 1
     finally:
         # The end of the process gives all memory back; without this the interpreter first looks for cycles in it.
         gc.freeze()
+
+
+def _open_streams() -> None:
+    """A stream that was closed before the start reads nothing and writes nowhere, and no file gets its number."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            os.dup2(os.open(os.devnull, os.O_RDWR), number)
+            setattr(sys, name, os.fdopen(number, "w" if number else "r", encoding="utf-8"))
 
 
 def _main(words: list[str]) -> int:
@@ -71,10 +85,10 @@ def _main(words: list[str]) -> int:
         return _configure(words[1:])
     flags, prompt = parse(words)
     if flags["help"]:
-        sys.stdout.write(help_text(BATCH_FLAGS if prompt[:1] == ["batch"] else ()))
+        _write(help_text(BATCH_FLAGS if prompt[:1] == ["batch"] else ()))
         return 0
     if flags["version"]:
-        sys.stdout.write(version_text())
+        _write(version_text())
         return 0
     if prompt[:1] == ["completions"]:
         return _completions(prompt[1:])
@@ -165,7 +179,7 @@ def version_text() -> str:
 def _prompt(words: list[str]) -> str:
     """The prompt of the words, with piped text as a block after it; the word `-` waits for stdin to its end."""
     text = " ".join(word for word in words if word != "-")
-    piped = "" if sys.stdin is None or sys.stdin.isatty() else _piped(wait="-" in words or not text)
+    piped = "" if sys.stdin.isatty() else _piped(wait="-" in words or not text)
     return f"{text}\n\n{piped}" if text and piped.strip() else text or piped
 
 
@@ -232,6 +246,8 @@ async def _answer(settings: Settings, text: str, emit: Callable[[Any], None], ou
         # Before the turn and after its last event there is nothing to interrupt but this.
         if not caught:
             raise
+    if out.failure:
+        raise out.failure
     if out.is_broken:
         _silence_stdout()
     return 128 + caught[0] if caught else code
@@ -308,8 +324,7 @@ def _doctor(settings: Settings, warnings: tuple[str, ...]) -> int:
 
     worst = 0
     for found in doctor.examine(settings, warnings):
-        sys.stdout.write(doctor.report(found))
-        sys.stdout.flush()
+        _write(doctor.report(found))
         worst = max(worst, int(found.state == doctor.BAD))
     return worst
 
@@ -317,7 +332,7 @@ def _doctor(settings: Settings, warnings: tuple[str, ...]) -> int:
 def _completions(words: list[str]) -> int:
     from nanocode.ui import shell_completion
 
-    sys.stdout.write(shell_completion.script(words))
+    _write(shell_completion.script(words))
     return 0
 
 
@@ -325,8 +340,14 @@ def _configure(words: list[str]) -> int:
     from nanocode.ui import configure
 
     settings, _ = resolve({}, os.environ, _cwd(), Path(os.path.expanduser("~")))
-    sys.stdout.write(configure.run(settings, words or ["list"], _say))
+    _write(configure.run(settings, words or ["list"], _say))
     return 0
+
+
+def _write(text: str) -> None:
+    sys.stdout.write(text)
+    # Not left to the interpreter's end, where nobody can say what went wrong.
+    sys.stdout.flush()
 
 
 def _say(words: str) -> None:
@@ -351,24 +372,9 @@ def _batch(settings: Settings, words: list[str], flags: Mapping[str, Any]) -> in
 def _tool(settings: Settings, words: list[str]) -> int:
     import asyncio
 
-    from nanocode import servers, tools
-    from nanocode.agent.arguments import arguments
-    from nanocode.agent.toolbox import Toolbox
-    from nanocode.guard.trust import Trust
-    from nanocode.jobs.board import Board
-    from nanocode.messages import Call
+    from nanocode.ui import single
 
-    known = {tool.name: tool for tool in tools.ALL}
-    if not words or words[0] not in known or len(words) > 2:
-        what = f"unknown tool `{words[0]}`" if words and words[0] not in known else "usage: nanocode tool NAME [JSON]"
-        raise UsageError(what, f"the tools are: {', '.join(known)}")
-    text = words[1] if len(words) == 2 else ("" if sys.stdin.isatty() else _piped(wait=False))
-    try:
-        arguments(known[words[0]], text)
-    except NanocodeError as error:
-        raise UsageError(str(error), f"such as: nanocode tool {words[0]} '{{\"…\": …}}'") from None
-    box = Toolbox(tools.ALL, settings, lambda event: None, takes_images=False)
-    box.said = lambda: text
+    chosen = single.call(words, lambda: "" if sys.stdin.isatty() else _piped(wait=False))
     _loaded()
     caught: list[int] = []
 
@@ -381,17 +387,8 @@ def _tool(settings: Settings, words: list[str]) -> int:
             this.cancel()
 
         _on_signals(stop)
-        host = servers.opened(settings, Trust(settings.trust_file, everything=settings.trust), _say)
-        box.servers = host
-        box.jobs = board = Board(settings, lambda event: None, tools=lambda: box.tools)
-        try:
-            answer = await box.call(Call("1", words[0], text))
-        finally:
-            await board.close()
-            if host is not None:
-                await host.close()
-        sys.stdout.write(answer.text.rstrip("\n") + "\n")
-        sys.stdout.flush()
+        answer = await single.answered(settings, chosen, _say)
+        _write(answer.text.rstrip("\n") + "\n")
         return int(answer.failed)
 
     try:

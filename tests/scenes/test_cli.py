@@ -128,6 +128,24 @@ def test_a_reader_that_was_never_there_ends_the_run_quietly(nanocode: Program, f
         assert finish_without_stdout(process) == (141, b"")
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs `/dev/full`")
+@pytest.mark.parametrize(
+    "words", [["--help"], ["--demo", "hello"], ["--demo", "--mode", "json", "hello"], ["tool", "ls"]], ids=" ".join
+)
+def test_a_full_disk_behind_stdout_is_said(nanocode: Program, words: list[str]) -> None:
+    nanocode.before = ["sh", "-c", 'exec "$@" > /dev/full', "sh"]
+    done = nanocode.run(*words)
+    assert (done.code, done.err) == (1, "nanocode: No space left on device\n")
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_streams_that_were_closed_before_the_start_are_no_matter(nanocode: Program, closed: str) -> None:
+    nanocode.before = ["sh", "-c", f'exec "$@" {closed}', "sh"]
+    done = nanocode.run("--demo", "run `touch made`")
+    assert done.code == 0 and (nanocode.cwd / "made").exists()
+    assert bool(done.out) == (">&-" not in closed.split()) and "Traceback" not in done.err
+
+
 def finish_without_stdout(process: "subprocess.Popen[bytes]") -> tuple[int, bytes]:
     assert process.stderr is not None
     err = process.stderr.read()

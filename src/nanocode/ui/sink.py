@@ -9,6 +9,7 @@ _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 class Output:
     """A text stream to a person or a program. Once its reader is gone, `broken` is called and nothing more is written.
+    So it is when it takes no more, such as on a full disk; `failure` then says why.
 
     On a terminal, control characters of foreign text are left out, so that a file cannot repaint the screen.
     """
@@ -16,6 +17,7 @@ class Output:
     def __init__(self, stream: TextIO, *, color: bool = False, broken: Callable[[], None] = lambda: None) -> None:
         self.color = color
         self.is_broken = False
+        self.failure: OSError | None = None
         self._stream = stream
         self._terminal = stream.isatty()
         self.broken = broken
@@ -48,4 +50,7 @@ class Output:
             self._stream.flush()
         except (BrokenPipeError, ValueError):
             self.is_broken = True
+            self.broken()
+        except OSError as error:
+            self.failure, self.is_broken = error, True
             self.broken()
