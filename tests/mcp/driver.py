@@ -41,13 +41,15 @@ async def known(url: str) -> dict[str, str]:
     scenario = os.environ.get("MCP_CONFORMANCE_SCENARIO", "")
     names = {"clientId": "client_id", "clientSecret": "client_secret"}
     names |= {"privateKey": "private_key_pem", "algorithm": "signing_algorithm"}
+    names |= {"idToken": "idp_id_token", "idTokenUrl": "idp_token_endpoint", "idClientId": "idp_client_id"}
     login = {name: about.get(theirs) for name, theirs in names.items()}
     if scenario == "auth/basic-cimd":
         login["clientMetadataUrl"] = "https://conformance-test.local/client-metadata.json"
-    if scenario.startswith("auth/client-credentials"):
+    if scenario.startswith("auth/client-credentials") or scenario == "auth/cross-app-access-complete-flow":
         async with httpx.AsyncClient() as client:
             about = await client.get(url.replace("/mcp", "/.well-known/oauth-protected-resource/mcp"))
-        login |= {"grant": "client_credentials", "issuer": about.json()["authorization_servers"][0]}
+        grant = "identity_assertion" if login["idToken"] else "client_credentials"
+        login |= {"grant": grant, "issuer": about.json()["authorization_servers"][0]}
     return {name: value for name, value in login.items() if value}
 
 

@@ -112,6 +112,11 @@ WRONG: list[tuple[str, str]] = [
         '{"mcpServers": {"a": {"command": "x", "oauth": {"grant": "client_credentials", "clientId": "i"}}}}',
         "needs `oauth.clientSecret`",
     ),
+    (
+        '{"mcpServers": {"a": {"url": "http://x", "oauth": {"grant": "identity_assertion", "clientId": "i",'
+        ' "privateKey": "p", "clientSecret": "s", "issuer": "http://y"}}}}',
+        "needs `oauth.idToken`",
+    ),
     ('{"mcpServers": {"a": {"command": "x", "oauth": {"callbackPort": "http"}}}}', "`oauth.callbackPort`"),
     ('{"mcpServers": {"a": {"command": "x", "oauth": {"clientMetadataUrl": "http://x"}}}}', "https://"),
     ('{"servres": {}}', "unknown key `servres`"),

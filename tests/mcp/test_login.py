@@ -118,6 +118,53 @@ def test_a_program_logs_in_without_a_person(tmp_path: Path) -> None:
     assert not {"/register", "/authorization"} & set(asked)
 
 
+IDENTITY = {**CLIENT, "grant": "identity_assertion", "idToken": "who-i-am", "idClientId": "mine-there"}
+
+
+def form(request: Request) -> dict[str, str]:
+    return {name: values[0] for name, values in parse_qs(request.raw.decode()).items()}
+
+
+def test_an_identity_provider_speaks_for_its_user(tmp_path: Path) -> None:
+    kinds = "urn:ietf:params:oauth:token-type:"
+
+    def script(request: Request) -> Reply:
+        if request.path == "/identity":
+            return answer({"access_token": "it-is-them", "issued_token_type": f"{kinds}id-jag", "token_type": "N_A"})
+        if request.path == "/token":
+            assert form(request)["assertion"] == "it-is-them"
+            return answer({"access_token": "good", "token_type": "Bearer"})
+        return guarded(request)
+
+    with Peer(script) as peer:
+        base = f"http://127.0.0.1:{peer.port}"
+        known = {**IDENTITY, "issuer": base, "idTokenUrl": f"{base}/identity"}
+        assert called(peer, tmp_path, None, oauth=known) == "it is you"
+    asked = {urlsplit(each.path).path: each for each in peer.requests}
+    assert not {"/register", "/authorization"} & set(asked)
+    assert form(asked["/identity"]) == {
+        "grant_type": "urn:ietf:params:oauth:grant-type:token-exchange",
+        "requested_token_type": f"{kinds}id-jag",
+        "subject_token_type": f"{kinds}id_token",
+        "subject_token": "who-i-am",
+        "client_id": "mine-there",
+        "audience": base,
+        "resource": f"{base}/mcp",
+    }
+    assert asked["/token"].headers["authorization"] == f"Basic {b64encode(b'mine:s3cret').decode()}"
+
+
+def test_an_identity_provider_that_refuses_is_quoted(tmp_path: Path) -> None:
+    def script(request: Request) -> Reply:
+        return answer({"error": "invalid_grant"}, 400) if request.path == "/identity" else guarded(request)
+
+    with Peer(script) as peer:
+        base = f"http://127.0.0.1:{peer.port}"
+        known = {**IDENTITY, "issuer": base, "idTokenUrl": f"{base}/identity"}
+        with pytest.raises(ToolError, match=r"identity provider refused: HTTP 400 .*invalid_grant"):
+            called(peer, tmp_path, None, oauth=known)
+
+
 def test_a_secret_goes_to_no_other_server_than_its_own(tmp_path: Path) -> None:
     machine = {**CLIENT, "grant": "client_credentials", "issuer": "https://login.example"}
     with Peer(guarded) as peer, pytest.raises(ToolError, match="issuer mismatch"):

@@ -251,7 +251,7 @@ auth/scope-from-scopes-supported auth/scope-omitted-when-undefined auth/scope-st
 auth/token-endpoint-auth-basic auth/token-endpoint-auth-post auth/token-endpoint-auth-none
 auth/2025-03-26-oauth-endpoint-fallback auth/resource-mismatch auth/offline-access-scope
 auth/offline-access-not-supported auth/basic-cimd auth/pre-registration auth/client-credentials-basic
-auth/client-credentials-jwt"""
+auth/client-credentials-jwt auth/cross-app-access-complete-flow"""
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS.split())

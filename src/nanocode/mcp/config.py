@@ -28,10 +28,14 @@ KEYS = frozenset(
 OAUTH_KEYS = frozenset(
     (
         *("clientId", "clientSecret", "clientMetadataUrl", "callbackPort", "scope"),
-        *("grant", "issuer", "privateKey", "algorithm"),
+        *("grant", "issuer", "privateKey", "algorithm", "idToken", "idTokenUrl", "idClientId"),
     )
 )
-_MACHINE = "client_credentials"
+# What the logins that ask no person need; the last takes `privateKey` in the place of `clientSecret`, too.
+_GRANTS = {
+    "identity_assertion": ("clientId", "clientSecret", "issuer", "idToken", "idTokenUrl"),
+    "client_credentials": ("clientId", "clientSecret", "issuer"),
+}
 _VARIABLE = re.compile(r"\$env:([A-Za-z_]\w*)|\$\{(?:env:)?([A-Za-z_][\w.:-]*?)(?::-([^}]*))?\}")
 
 
@@ -287,11 +291,14 @@ def _headers(entry: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, 
 def _oauth(entry: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, str]:
     """How this client is known at the server's login, where it does not register itself."""
     login = _mapping(entry, "oauth", environ)
-    if login.get("grant", _MACHINE) != _MACHINE:
-        raise Invalid(f"`oauth.grant` can be `{_MACHINE}` only; without it a person logs in")
-    proof = "privateKey" if "privateKey" in login else "clientSecret"
-    if missing := [key for key in ("clientId", proof, "issuer") if "grant" in login and not login.get(key)]:
-        raise Invalid(f"`{_MACHINE}` needs `oauth.{missing[0]}`")
+    grant = login.get("grant")
+    if grant is not None and grant not in _GRANTS:
+        known = "` or `".join(_GRANTS)
+        raise Invalid(f"`oauth.grant` can be `{known}` only; without it a person logs in")
+    keyed = grant == "client_credentials" and "privateKey" in login
+    needed = [key for key in _GRANTS[grant] if not (keyed and key == "clientSecret")] if grant else []
+    if missing := [key for key in needed if not login.get(key)]:
+        raise Invalid(f"`{grant}` needs `oauth.{missing[0]}`")
     if not login.get("callbackPort", "1").isdecimal():
         raise Invalid("`oauth.callbackPort` must be a number")
     if not login.get("clientMetadataUrl", "https://").startswith("https://"):

@@ -4,6 +4,7 @@ import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from mcp.client.auth.extensions.client_credentials import (
     PrivateKeyJWTOAuthProvider,
     SignedJWTParameters,
 )
+from mcp.client.auth.extensions.identity_assertion import IdentityAssertionOAuthProvider
 from mcp.shared.auth import AuthorizationCodeResult, OAuthClientInformationFull, OAuthClientMetadata, OAuthToken
 from pydantic import AnyUrl
 
@@ -64,6 +66,12 @@ def provider(server: Server, folder: Path, visit: Visit | None) -> httpx2.Auth:
 def _machine(url: str, kept: "Kept", known: Mapping[str, str]) -> httpx2.Auth:
     """The login of a program that is known at the server, which needs no person."""
     client, scope, issuer = known["clientId"], known.get("scope"), known["issuer"]
+    if known["grant"] == "identity_assertion":
+        secret = known["clientSecret"]
+        assertion = partial(_asserted, known)
+        return IdentityAssertionOAuthProvider(
+            url, kept, client, secret, issuer, assertion, scope, "client_secret_basic"
+        )
     if "privateKey" not in known:
         return ClientCredentialsOAuthProvider(url, kept, client, known["clientSecret"], scope=scope, issuer=issuer)
     signed = SignedJWTParameters(
@@ -73,6 +81,27 @@ def _machine(url: str, kept: "Kept", known: Mapping[str, str]) -> httpx2.Auth:
         signing_algorithm=known.get("algorithm", "RS256"),
     )
     return PrivateKeyJWTOAuthProvider(url, kept, client, signed.create_assertion_provider(), scope, issuer)
+
+
+async def _asserted(known: Mapping[str, str], audience: str, resource: str) -> str:
+    """The word of the user's identity provider for one MCP server, in exchange for what it gave at its login.
+
+    RFC 8693, and the Enterprise-Managed Authorization of MCP.
+    """
+    kinds = "urn:ietf:params:oauth:token-type:"
+    asked = {
+        "grant_type": "urn:ietf:params:oauth:grant-type:token-exchange",
+        "requested_token_type": f"{kinds}id-jag",
+        "subject_token_type": f"{kinds}id_token",
+        "subject_token": known["idToken"],
+        "client_id": known.get("idClientId", known["clientId"]),
+    }
+    async with httpx2.AsyncClient() as client:
+        answer = await client.post(known["idTokenUrl"], data=asked | {"audience": audience, "resource": resource})
+    if answer.status_code == httpx2.codes.OK:
+        with suppress(ValueError, KeyError, TypeError):
+            return str(answer.json()["access_token"])
+    raise LoginNeeded(f"the identity provider refused: HTTP {answer.status_code} {answer.text[:200]}")
 
 
 class Kept:
