@@ -21,6 +21,8 @@ SAME, SAME_WIDE = 14, 15
 # Runs of one character are few tokens, whatever pairs they are made of; these are the shortest that count as runs.
 SHORTEST, SHORTEST_WIDE = 4, 3
 TABLE_FILE = "tokens.dat"
+# So many pairs are looked up at a time: a list of them is faster than an iterator, and must not grow with the text.
+_PART = 4096
 
 _CONTROLS = bytes(0 if (byte < 32 and byte not in b"\t\n\r") or byte == 127 else byte for byte in range(256))
 _BLANKS = re.compile(rb"([ \t\r\n][ \t\r\n]+)")
@@ -41,7 +43,8 @@ def total(marked: bytes) -> int:
     """The sum of a text's probabilities, times `ONE`; a token always ends with the text."""
     even, odd = memoryview(marked), memoryview(marked)[1:]
     pairs = [view[: len(view) & ~1].cast("H") for view in (even, odd)]
-    return ONE + sum(sum(map(BY_PAIR.__getitem__, view)) for view in pairs)
+    parts = (view[at : at + _PART] for view in pairs for at in range(0, len(view), _PART))
+    return ONE + sum(sum([BY_PAIR[pair] for pair in part]) for part in parts)
 
 
 def symbols(data: bytes) -> bytes:
