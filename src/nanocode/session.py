@@ -334,7 +334,7 @@ class Session:
 
     def resume(self, entry: shelf.Entry) -> None:
         """Leave this session and go on with another. Raises UsageError when that is open elsewhere."""
-        transcript = Transcript.resume(entry.path, redact=self.redactor.line, warn=self._warn)
+        transcript = shelf.resumed(self.settings, entry.path, redact=self.redactor.line, warn=self._warn)
         self.transcript.close()
         self._take(transcript)
 

@@ -223,6 +223,18 @@ def test_no_session_leaves_nothing_and_goes_on_with_nothing(nanocode: Program) -
 
 
 @needs_tmux
+def test_no_session_goes_on_with_an_earlier_one_and_leaves_it_as_it_is(nanocode: Program) -> None:
+    with Peer([peer.reply(peer.text(word)) for word in ("one", "two", "three")]) as server:
+        nanocode.at(server.url).run("first")
+        (path,) = sessions(nanocode)
+        before = path.read_bytes()
+        for flags in (["--continue"], ["--session", str(path)]):
+            assert nanocode.run("--no-session", *flags, "aside").code == 0
+            asked = [text for _, text in said(server.requests[-1].messages)]
+            assert asked == ["first", "one", "aside"]
+    assert sessions(nanocode) == [path] and path.read_bytes() == before
+
+
 def test_resume_without_an_id_lets_a_person_choose(nanocode: Program) -> None:
     with Peer([peer.reply(peer.text("blue")), peer.reply(peer.text("red")), peer.reply(peer.text("green"))]) as server:
         nanocode.at(server.url).run("what is the sky?")

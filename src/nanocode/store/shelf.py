@@ -58,8 +58,16 @@ def opened(settings: Settings, id: str, **options: Any) -> Transcript:
     """
     path = _wanted(settings)
     if path is not None and path.exists():
-        return Transcript.resume(path, _header(settings, id), **options)
+        return resumed(settings, path, _header(settings, id), **options)
     return new(settings, id, path, **options)
+
+
+def resumed(settings: Settings, path: Path, header: dict[str, Any] | None = None, **options: Any) -> Transcript:
+    """The transcript of an existing file; with `--no-session` what it holds goes on in memory alone."""
+    transcript = Transcript.resume(path, header, **options)
+    if settings.no_session:
+        transcript.close()
+    return transcript
 
 
 def new(settings: Settings, id: str, path: Path | None = None, **options: Any) -> Transcript:
