@@ -60,6 +60,14 @@ def test_it_is_the_same_sum_wherever_a_run_stands(twin: ModuleType, run: str) ->
         assert twin.estimate(text) == naive(text)
 
 
+@pytest.mark.parametrize("size", [8190, 8191, 8192, 8193, 8194, 16_386])
+@pytest.mark.parametrize("first", [0, 1])
+def test_a_long_text_is_counted_to_its_last_pair(twin: ModuleType, size: int, first: int) -> None:
+    # Every second pair is nearly a whole token: none can be left out without being missed.
+    text = (9000 * "I ")[first : first + size]
+    assert twin.estimate(text) == naive(text)
+
+
 @settings(deadline=None, max_examples=300)
 @given(st.text(st.characters(), max_size=40))
 @example("a\ud800\udfff??b")
