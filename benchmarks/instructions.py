@@ -133,11 +133,14 @@ def repeating(name: str, times: int, top: Path) -> list[str]:
     return [sys.executable, __file__, "--repeat", name, str(times), str(top)]
 
 
+def environment() -> dict[str, str]:
+    return {"PATH": os.environ["PATH"], "PYTHONHASHSEED": "0", "PYTHONMALLOC": "malloc"}
+
+
 def counted(name: str, times: int, top: Path) -> int:
     valgrind = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"]
-    clean = {"PATH": os.environ["PATH"], "PYTHONHASHSEED": "0", "PYTHONMALLOC": "malloc"}
     words = [*valgrind, *repeating(name, times, top)]
-    said = subprocess.run(words, env=clean, capture_output=True, text=True, check=True).stderr
+    said = subprocess.run(words, env=environment(), capture_output=True, text=True, check=True).stderr
     found = re.search(r"Collected : (\d+)", said)
     assert found, said
     return int(found[1])
@@ -159,7 +162,7 @@ def measured(names: list[str]) -> dict[str, int]:
         tree(top)
         for name in names:
             # Where Python writes its compiled modules first, it would be counted.
-            subprocess.run(repeating(name, 1, top), check=True)
+            subprocess.run(repeating(name, 1, top), env=environment(), check=True)
         few, many = (list(pool.map(lambda name, n=n: counted(name, n, top), names)) for n in (FEW, FEW + MORE))
         return {name: (after - before) // MORE for name, before, after in zip(names, few, many, strict=True)}
 
