@@ -8,6 +8,7 @@ to keep.
 """
 
 import argparse
+import os
 import shutil
 import subprocess
 import sys
@@ -29,11 +30,14 @@ REQUIRED = {"search": ("rg",), "tokens": ("ranks",), "walk": ("rg", "fd")}
 QUICK = {
     "agent": ("--case", "one-shot", "--case", "2 tool turns"),
     "batch": ("--tasks", "6"),
+    "edits": ("--megabytes", "1"),
     "search": ("--packages", "2000", "--megabytes", "16"),
     "terminal": ("--deltas", "2000"),
     "walk": ("--packages", "2000"),
 }
 QUICK_ROUNDS = 2
+# Left out of what is quick; a small tree is made instead.
+LARGE = {"linux"}
 # Where a contender or a part of a benchmark is left out, and what is not measured then.
 FEWER = {"linux": "search and walk have small trees only", "peers": "agent and sizes have no other agents beside ours"}
 
@@ -42,7 +46,8 @@ def words(name: str, options: argparse.Namespace) -> list[str]:
     """The command line of one benchmark."""
     command = [sys.executable, str(HERE / f"bench_{name}.py")]
     for each in TAKES.get(name, ()):
-        if value := getattr(options, each.lstrip("-")):
+        value = getattr(options, each.lstrip("-"))
+        if value and not (options.quick and each in LARGE):
             values = [str(part) for part in value] if isinstance(value, list) else [str(value)]
             command += values if each[0] != "-" else [each, *values]
     if options.rounds:
@@ -76,13 +81,15 @@ def main() -> int:
     for flag, loss in FEWER.items():
         if not getattr(options, flag):
             print(f"without --{flag} {loss}", flush=True)
+    # A shell may say that no byte code is kept, which makes every start slower.
+    environ = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     failed = []
     for name in options.names or NAMES:
         if missing := [f"--{each}" for each in REQUIRED.get(name, ()) if not getattr(options, each)]:
             print(f"== {name}: left out, it needs {' and '.join(missing)}", flush=True)
             continue
         print(f"== {name}", flush=True)
-        failed += [name] if subprocess.run(words(name, options)).returncode else []
+        failed += [name] if subprocess.run(words(name, options), env=environ).returncode else []
     if options.record and not options.names:
         failed += ["picture"] if subprocess.run([sys.executable, str(HERE / "picture.py")]).returncode else []
     if options.record:

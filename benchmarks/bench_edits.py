@@ -23,7 +23,7 @@ from rapidfuzz import fuzz, process
 import nanocode.hot.edits as python
 from nanocode.errors import EditError
 
-LARGE = 10_000_000
+MEGABYTES = 10
 BLOCK = 20
 ALIKE = 0.6
 # Lines beyond which aider's way takes minutes for what it is to be compared with.
@@ -144,10 +144,15 @@ def by_replace(data: bytes, edits: Sequence[tuple[str, str]]) -> tuple[bytes, st
     return text.encode(), "".join(unified_diff(*lines, "a.py", "a.py"))
 
 
-def large(lines: list[str], number: int, end: str, rounds: int) -> list[compare.Figure]:
-    """Edits of three lines each, spread over 10 MB; all are unique."""
+def grown(lines: list[str], megabytes: int) -> list[str]:
+    """The lines over and over, up to that size."""
     text = "\n".join(lines)
-    lines = (text * (LARGE // len(text) + 1))[:LARGE].split("\n")
+    return (text * (megabytes * 1_000_000 // len(text) + 1))[: megabytes * 1_000_000].split("\n")
+
+
+def large(lines: list[str], number: int, end: str, rounds: int, megabytes: int) -> list[compare.Figure]:
+    """Edits of three lines each, spread over so much text; all are unique."""
+    lines = grown(lines, megabytes)
     edits = []
     for each in range(number):
         place = len(lines) * (2 * each + 1) // (2 * number)
@@ -161,13 +166,12 @@ def large(lines: list[str], number: int, end: str, rounds: int) -> list[compare.
     }
     if end == "\n":
         contenders["replace + difflib"] = lambda: by_replace(data, edits)
-    case = f"10 MB, {number} edits, {'CRLF' if end != chr(10) else 'LF'}"
+    case = f"{megabytes} MB, {number} edits, {'CRLF' if end != chr(10) else 'LF'}"
     return compare.compare(case, contenders, size=len(data), normal=lambda done: done[0], rounds=rounds)
 
 
-def loose(lines: list[str], rounds: int) -> list[compare.Figure]:
-    text = "\n".join(lines)
-    lines = (text * (LARGE // len(text) + 1))[:LARGE].split("\n")
+def loose(lines: list[str], rounds: int, megabytes: int) -> list[compare.Figure]:
+    lines = grown(lines, megabytes)
     place = len(lines) // 2
     lines[place] = "    marked = value()"
     old = "\n".join(lines[place - 5 : place + 5])
@@ -180,7 +184,7 @@ def loose(lines: list[str], rounds: int) -> list[compare.Figure]:
             "nanocode": lambda data=data, edits=edits: edited(native, data, edits),
             "nanocode, Python twin": lambda data=data, edits=edits: edited(python, data, edits),
         }
-        found += compare.compare(f"10 MB, {case}", contenders, size=len(data), rounds=rounds)
+        found += compare.compare(f"{megabytes} MB, {case}", contenders, size=len(data), rounds=rounds)
     return found
 
 
@@ -223,6 +227,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--record", action="store_true", help="keep the figures under runs/")
     parser.add_argument("--rounds", type=int, default=compare.ROUNDS)
+    parser.add_argument("--megabytes", type=int, default=MEGABYTES, help="size of the large files")
     options = parser.parse_args()
     lines = sources()
     print(checked(lines, 5000))
@@ -231,8 +236,8 @@ def main() -> None:
         found_in(lines[:50_000], rate, 200, 5)
     found = [each for count in (10_000, 50_000) for each in hints(lines, count, min(3, options.rounds))]
     for number, end in ((1, "\n"), (10, "\n"), (1, "\r\n"), (10, "\r\n")):
-        found += large(lines, number, end, min(3, options.rounds))
-    found += loose(lines, options.rounds)
+        found += large(lines, number, end, min(3, options.rounds), options.megabytes)
+    found += loose(lines, options.rounds, options.megabytes)
     print(compare.table(found))
     if options.record:
         print(compare.record("edits", found, {name: version(name) for name in ("nanocode", "rapidfuzz")}))
