@@ -249,6 +249,31 @@ def test_resume_without_an_id_lets_a_person_choose(nanocode: Program) -> None:
         assert [text for _, text in said(server.requests[2].messages)] == ["what is the sky?", "blue", "and grass?"]
 
 
+@needs_tmux
+def test_a_session_is_resumed_by_its_name_and_deleted_by_its_id_only(nanocode: Program) -> None:
+    with Peer([peer.reply(peer.text("blue")), peer.reply(peer.text("red"))]) as server:
+        nanocode.at(server.url).run("what is the sky " + "like, seen from far away " * 8)
+        nanocode.run("what is blood?")
+    with terminal(nanocode, columns=100) as it:
+        it.wait_idle()
+        it.say("/resume")
+        screen = it.wait_for("sessions of this folder")
+        assert screen.count("· test-model ·") == 2, "a long title leaves room for the facts"
+        it.keys("Escape")
+        it.wait(lambda screen: "sessions of this folder" not in screen)
+        it.say("/resume the sky")
+        it.wait_for("⏺ blue")
+        it.say("/resume name of heaven")
+        it.wait_for("this session is now")
+        it.say("/c")
+        it.wait_for("a new session begins")
+        it.say("/resume delete of heaven")
+        it.wait_for("is deleted by its id only")
+        it.say("/resume OF HEAVEN")
+        it.wait(lambda screen: screen.count("⏺ blue") == 2)
+    assert len(sessions(nanocode)) == 2
+
+
 def prefix(request: Request) -> bytes:
     """The body up to the end of the last message; the quote behind `]` stands in no text, where it is escaped."""
     return request.raw[: request.raw.index(b'],"stream"')]

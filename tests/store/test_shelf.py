@@ -81,6 +81,21 @@ def test_an_id_is_found_by_its_start_here_first(tmp_path: Path) -> None:
         shelf.find(tmp_path, CWD, "ab")
 
 
+def test_a_session_is_found_by_what_it_is_called_where_only_one_is(tmp_path: Path) -> None:
+    keep(tmp_path, "ab12", "Fix the parser", at=100)
+    keep(tmp_path, "ab34", "fix the parser of dates", at=200)
+    keep(tmp_path, "ab56", "write about cafe", at=300)
+    keep(tmp_path, "ab78", "about docs elsewhere", at=400, cwd=Path("/other"))
+    assert shelf.find(tmp_path, CWD, "DATES").id == "ab34"
+    assert shelf.find(tmp_path, CWD, "fix the parser").id == "ab12", "all of a name is more than a part of one"
+    assert shelf.find(tmp_path, CWD, "about").id == "ab56"
+    with pytest.raises(UsageError, match="several sessions are called `parser`: ab34 `fix the parser of dates`, ab12"):
+        shelf.find(tmp_path, CWD, "parser")
+    for no_name in ("elsewhere", "cafe"):
+        with pytest.raises(UsageError, match="no session"):
+            shelf.find(tmp_path, CWD, no_name)
+
+
 def test_folders_of_alike_paths_differ() -> None:
     alike = [
         Path("/a/b-c"),

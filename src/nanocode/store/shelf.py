@@ -14,10 +14,11 @@ from nanocode.errors import UsageError
 from nanocode.frozen import frozen
 from nanocode.jsontext import loads
 from nanocode.settings import Settings
-from nanocode.store.transcript import NAME_WINDOW, Transcript
+from nanocode.store.transcript import NAME_WINDOW, Transcript, title
 
 _HEAD = 8 << 10
 _READ = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+_ID = re.compile(r"[0-9a-f]{2,12}")
 _NAME = b'\n{"type":"name",'
 
 
@@ -104,7 +105,10 @@ def newest(directory: Path, cwd: Path) -> Entry | None:
 
 
 def find(directory: Path, cwd: Path, id: str) -> Entry:
-    """The session whose id begins with `id`, of this working folder first. Raises UsageError for none or several."""
+    """The session whose id begins with `id`, of this working folder first; else the one here that is called so.
+
+    Raises UsageError for none or several.
+    """
     for where in (cwd, None):
         found = [entry for path in _files(directory, where, id) if (entry := _entry(*path))]
         if len(found) > 1:
@@ -112,7 +116,19 @@ def find(directory: Path, cwd: Path, id: str) -> Entry:
             raise UsageError(f"several sessions begin with `{id}`: {several}", "give more of the id")
         if found:
             return found[0]
+    # What looks like an id is meant as one, and no script goes on with a session that only speaks of it.
+    called = [] if _ID.fullmatch(id) else _called(directory, cwd, id.lower())
+    whole = [entry for entry in called if id.lower() == entry.title.lower()]
+    if len(whole) == 1 or len(called) == 1:
+        return (whole or called)[0]
+    if called:
+        several = ", ".join(f"{entry.id} `{title(entry.title)[:40]}`" for entry in called[:5])
+        raise UsageError(f"several sessions are called `{id}`: {several}", "give the id, or more of the name")
     raise UsageError(f"there is no session `{id}`", "`/resume` lists them; --continue takes the last one")
+
+
+def _called(directory: Path, cwd: Path, words: str) -> list[Entry]:
+    return [entry for entry in listing(directory, cwd) if words in entry.title.lower()]
 
 
 def rename(entry: Entry, name: str) -> None:
@@ -156,11 +172,10 @@ def _entries(files: list[tuple[str, os.stat_result]]) -> Iterator[Entry]:
 def _entry(path: str, facts: os.stat_result) -> Entry | None:
     try:
         header, name = _ends(path, facts.st_size)
-        title = name or header.get("title", "")
         return Entry(
             header["id"],
             path,
-            title,
+            name or header.get("title", ""),
             facts.st_mtime,
             facts.st_size,
             header.get("model", ""),

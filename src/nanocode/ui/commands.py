@@ -143,7 +143,9 @@ COMMANDS = (
     Command(("/reload",), "", "read context files, skills, prompts and MCP files again", _reload),
     Command(("/init",), "[what matters]", "let the model write AGENTS.md for this folder", knowledge.init),
     Command(("/jobs",), "[id]", "the background jobs; `read ID` and `cancel ID`", jobs.jobs, True, jobs.options),
-    Command(("/resume",), "[id]", "another session; `name TEXT` names this one, `delete [id]`", sessions.resume),
+    Command(
+        ("/resume",), "[id or words]", "another session; `name TEXT` names this one, `delete [id]`", sessions.resume
+    ),
     Command(("/context",), "", "what the model's window holds, and when it is compacted", window.context, True),
     Command(("/compact",), "[instructions]", "sum the conversation up now, to make room", window.compact),
     Command(("/cost",), "", "tokens and dollars of the last turn and of the session", sessions.cost, True),

@@ -18,13 +18,15 @@ from nanocode.ui import export
 from nanocode.ui.desk import Desk
 
 _LISTED = 30
+_WORDS = 40
 
 
 def about(entry: shelf.Entry) -> str:
-    """`fix the tests · 2026-11-25 16:51 · kimi-k2.6 · 12KB`."""
+    """`fix the tests · 2026-11-25 16:51 · kimi-k2.6 · 12KB`; the facts stand also behind a long title."""
     when = time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.time))
+    words = entry.title if len(entry.title) <= _WORDS else f"{entry.title[: _WORDS - 1]}…"
     whose = f"started by session {entry.parent}" if entry.parent else ""
-    return " · ".join(filter(None, (entry.title or "(no words)", when, entry.model, size(entry.size), whose)))
+    return " · ".join(filter(None, (words or "(no words)", when, entry.model, size(entry.size), whose)))
 
 
 async def resume(desk: Desk, argument: str) -> str:
@@ -64,6 +66,8 @@ async def _delete(desk: Desk, id: str) -> str:
     if not chosen:
         return ""
     entry = shelf.find(desk.session.settings.directory, desk.session.settings.cwd, chosen)
+    if not entry.id.startswith(chosen):
+        raise UsageError(f"`{chosen}` is called `{entry.id}`", "a session is deleted by its id only")
     if entry.id == desk.session.id:
         raise UsageError("this session is open", "`/clear` leaves it; then it can be deleted")
     shelf.delete(entry)
