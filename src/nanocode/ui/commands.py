@@ -1,5 +1,6 @@
 """The slash commands as one table: name, help, what runs; knows nothing of how a line is read or shown."""
 
+from asyncio import Future
 from collections.abc import Awaitable, Callable, Iterable
 from typing import NamedTuple
 
@@ -18,8 +19,8 @@ class Command(NamedTuple):
     """One command. `run(desk, argument)` gives the text to show, "" for none; a NanocodeError is shown with its hint.
 
     `while_working` marks one that may run while a turn is under way; the others wait for its end. `options` lists
-    what its argument may be, for completion: called at each key, so it must not wait for anything. `settles` marks one
-    on which the next turn depends: what is said after it waits for its end.
+    what its argument may be, for completion: called at each key, so what takes time is a future, the same each time.
+    `settles` marks one on which the next turn depends: what is said after it waits for its end.
     """
 
     names: tuple[str, ...]
@@ -27,7 +28,7 @@ class Command(NamedTuple):
     meaning: str
     run: Callable[[Desk, str], Awaitable[str]]
     while_working: bool = False
-    options: Callable[[Session], Iterable[Option]] | None = None
+    options: "Callable[[Session], Iterable[Option] | Future[list[Option]]] | None" = None
     settles: bool = False
 
 

@@ -42,18 +42,20 @@ class Suggestions(Completer):
             for path in await self._files(mention[1]):
                 yield Completion(path, -len(mention[1]), display=path)
         elif before.startswith("/") and "\n" not in before:
-            for value, meaning, start in self._commands(before):
+            for value, meaning, start in await self._commands(before):
                 yield Completion(value, start, display_meta=" ".join(meaning.split())[:100])
 
-    def _commands(self, line: str) -> Iterable[tuple[str, str, int]]:
+    async def _commands(self, line: str) -> Iterable[tuple[str, str, int]]:
         name, blank, argument = line.partition(" ")
         if not blank:
             # An alias shows only to who types it.
             named = ((_first(command.names, line), command.meaning) for command in available(self._session))
             return ((each, meaning, -len(line)) for each, meaning in named if each)
         command = next((each for each in available(self._session) if name in each.names), None)
-        found = matching(argument, command.options(self._session)) if command and command.options else ()
-        return ((*option, -len(argument)) for option in found)
+        options = command.options(self._session) if command and command.options else ()
+        # A key typed meanwhile cancels the waiting, not the question.
+        known = await asyncio.shield(options) if isinstance(options, asyncio.Future) else options
+        return ((*option, -len(argument)) for option in matching(argument, known))
 
     async def _files(self, typed: str) -> Sequence[str]:
         if time.monotonic() - self._walked > _FRESH_SECONDS and self._walk is None:

@@ -1,16 +1,15 @@
 """The command that shows and switches the model; knows nothing of requests."""
 
 import asyncio
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Sequence
 from weakref import WeakKeyDictionary
 
 from nanocode.errors import NanocodeError
 from nanocode.session import Session
 from nanocode.ui.desk import Desk, Option
 
-# What each session's server listed when it was last asked, for completion; a task while it is being asked.
-_listed: "WeakKeyDictionary[Session, list[str] | asyncio.Task[None]]" = WeakKeyDictionary()
+# What each session's server listed, or will, when it was last asked: for completion.
+_listed: "WeakKeyDictionary[Session, asyncio.Future[list[Option]]]" = WeakKeyDictionary()
 
 
 async def model(desk: Desk, argument: str) -> str:
@@ -22,7 +21,8 @@ async def model(desk: Desk, argument: str) -> str:
             session.switch(argument)
             return f"model is now `{session.agent.model.id}`; it could not be checked: {error}"
         return f"model: `{session.agent.model.id}`; {error}"
-    _listed[session] = listed
+    _listed[session] = asyncio.get_running_loop().create_future()
+    _listed[session].set_result(_options(listed))
     if not argument:
         return "\n".join([f"model: `{session.agent.model.id}`; the server lists:", *listed])
     return _chosen(session, argument.removeprefix("opencode-go/"), listed)
@@ -38,15 +38,19 @@ def _chosen(session: Session, wanted: str, listed: list[str]) -> str:
     return f"model is now `{found}`" + ("" if exact or similar else "; the server does not list it")
 
 
-def options(session: Session) -> Iterable[Option]:
-    """The ids that the server listed; the first call asks it, and gives none yet."""
-    known = _listed.get(session)
-    if known is None:
+def options(session: Session) -> "asyncio.Future[list[Option]]":
+    """The ids that the server lists, asked once; none where it does not say."""
+    if session not in _listed:
         _listed[session] = asyncio.create_task(_ask(session))
-    return [(id, "") for id in known] if isinstance(known, list) else []
+    return _listed[session]
 
 
-async def _ask(session: Session) -> None:
-    _listed[session] = []
-    with suppress(NanocodeError):
-        _listed[session] = await session.client.models()
+async def _ask(session: Session) -> list[Option]:
+    try:
+        return _options(await session.client.models())
+    except NanocodeError:
+        return []
+
+
+def _options(ids: Sequence[str]) -> list[Option]:
+    return [(id, "") for id in ids]
