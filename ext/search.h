@@ -110,7 +110,7 @@ struct Job {
     uint64_t limit;          /* UINT64_MAX for none */
     size_t longest, binary_look;
     uint64_t largest_claim;
-    const volatile char *stop; /* set by the caller, or NULL */
+    const char *stop;        /* set by the caller, or NULL */
     /* Where the leftmost match in a line starts, -1 when there is none, -2 when that took too long. */
     ptrdiff_t (*verify)(void *context, const uint8_t *line, size_t size);
     void *context;
@@ -125,7 +125,7 @@ struct Job {
 
 static inline int job_halted(Job *job)
 {
-    return __atomic_load_n(&job->ended, __ATOMIC_RELAXED) || (job->stop && *job->stop);
+    return __atomic_load_n(&job->ended, __ATOMIC_RELAXED) || (job->stop && __atomic_load_n(job->stop, __ATOMIC_RELAXED));
 }
 
 static void job_fail(Job *job)

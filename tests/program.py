@@ -10,10 +10,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 # Long enough for a loaded machine; a test never waits for it to pass.
 PATIENCE = 60
-# The last is how `.ci/coverage` reaches the program.
-KEPT = ("PATH", "PYTHONPATH", "NANOCODE_EXT", "COVERAGE_PROCESS_CONFIG")
+# Without these a build with sanitizers does not start; see `.ci/sanitize`. With them `ps` and `pgrep` never end.
+SANITIZED = ("LD_PRELOAD", "PYTHONMALLOC", "ASAN_OPTIONS", "UBSAN_OPTIONS")
+# COVERAGE_PROCESS_CONFIG is how `.ci/coverage` reaches the program.
+KEPT = ("PATH", "PYTHONPATH", "NANOCODE_EXT", "COVERAGE_PROCESS_CONFIG", *SANITIZED)
+# Of tests that bound the memory of a process.
+measures_memory = pytest.mark.skipif(
+    "asan" in os.environ.get("LD_PRELOAD", ""), reason="the sanitizer's shadow is larger than the bound"
+)
+
+
+def carried() -> dict[str, str]:
+    """What a process under test is to have of this one's environment."""
+    return {name: os.environ[name] for name in KEPT if name in os.environ}
 
 
 @dataclass
@@ -46,8 +59,8 @@ class Program:
         self.home = self.root / "home"
         self.cwd.mkdir(parents=True, exist_ok=True)
         self.home.mkdir(exist_ok=True)
-        kept = {name: os.environ[name] for name in KEPT if name in os.environ}
-        self.environ = kept | {"HOME": str(self.home), "LANG": "C.UTF-8", "NANOCODE_RETRY_SECONDS": "0"} | self.environ
+        here = {"HOME": str(self.home), "LANG": "C.UTF-8", "NANOCODE_RETRY_SECONDS": "0"}
+        self.environ = carried() | here | self.environ
 
     def at(self, url: str, model: str = "test-model") -> "Program":
         """Talk to this model server."""

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import peer
 import pytest
 from peer import Gate, Peer, Script
+from program import carried
 
 from nanocode.agent.loop import CUT_SHORT
 from nanocode.errors import CompactionError
@@ -26,9 +27,8 @@ def drive(tmp_path: Path, script: Script, play: Callable[[Session, Peer, list[Ev
 
     async def scene() -> None:
         with Peer(script) as server:
-            settings = Settings(
-                tmp_path, tmp_path, {"OPENAI_API_KEY": "sk-test"}, tmp_path / ".nanocode", base_url=server.url, tries=1
-            )
+            environ = carried() | {"OPENAI_API_KEY": "sk-test"}
+            settings = Settings(tmp_path, tmp_path, environ, tmp_path / ".nanocode", base_url=server.url, tries=1)
             events: list[Event] = []
             async with Session(settings, events.append) as session:
                 await play(session, server, events)

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from program import measures_memory
 
 HOT = "search"
 PATIENCE = 120
@@ -38,9 +39,7 @@ def hollow(path: Path, size: int) -> Path:
 
 
 @linux
-@pytest.mark.skipif(
-    "asan" in os.environ.get("LD_PRELOAD", ""), reason="the sanitizer's shadow is larger than the bound"
-)
+@measures_memory
 def test_a_line_without_end_takes_little_memory(twin: ModuleType, tmp_path: Path) -> None:
     path = hollow(tmp_path / "line", 384 << 20)
     # The last one is more than the reference can do at that length in the time of a test.

@@ -3,14 +3,15 @@
 import os
 from pathlib import Path
 
+from program import carried
+
 from nanocode.events import Event, ToolStarted
 from nanocode.jobs.child import Child, Order, environment, inherited
 from nanocode.settings import Settings, resolve
 
 
 def order(tmp_path: Path, prompt: str, **options: object) -> Order:
-    environ = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PYTHONPATH": os.environ.get("PYTHONPATH", "")}
-    about: dict[str, object] = {"cwd": tmp_path, "flags": ("--demo",), "environ": environ}
+    about: dict[str, object] = {"cwd": tmp_path, "flags": ("--demo",), "environ": carried() | {"HOME": str(tmp_path)}}
     return Order(prompt, **(about | options))  # type: ignore[arg-type]
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from program import measures_memory
 
 from nanocode.errors import ToolError
 from nanocode.mcp.config import Config, Server
@@ -203,6 +204,7 @@ def test_junk_on_stdout_is_shown_when_nothing_else_came(tmp_path: Path) -> None:
     run(host(tmp_path, junk, start=1.0), work)
 
 
+@measures_memory
 def test_a_line_without_an_end_ends_the_server_and_no_memory_is_lost_on_it(tmp_path: Path) -> None:
     async def work(made: Host) -> None:
         said = await made.search("", 30, False)

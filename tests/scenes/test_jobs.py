@@ -243,7 +243,7 @@ def test_a_child_that_fails_says_why(nanocode: Program) -> None:
     assert nowhere["isError"] and "`no` is no folder" in nowhere["result"]
 
 
-@pytest.mark.parametrize("whom", ["$PPID", "-$(ps -o pgid= -p $PPID | tr -d ' ')"], ids=["it", "its group"])
+@pytest.mark.parametrize("whom", ["$PPID", "-$(LD_PRELOAD= ps -o pgid= -p $PPID | tr -d ' ')"], ids=["it", "its group"])
 def test_a_child_killed_by_9_is_a_failed_job_its_command_ends_and_the_parent_goes_on(
     nanocode: Program, whom: str
 ) -> None:
@@ -260,7 +260,7 @@ def test_a_child_killed_by_9_is_a_failed_job_its_command_ends_and_the_parent_goe
 
 
 def test_a_child_whose_guard_is_gone_still_runs_commands(nanocode: Program) -> None:
-    kill = "for each in $(pgrep -P $PPID); do [ $each = $$ ] || { kill -9 $each; echo killed; }; done"
+    kill = "for each in $(LD_PRELOAD= pgrep -P $PPID); do [ $each = $$ ] || { kill -9 $each; echo killed; }; done"
     script = casting(
         boss=[reply(child(prompt="kid")), reply(text("ok"))],
         kid=[

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from peer import Peer, call, reply, text
-from program import Done, Program, alive, finish
+from program import Done, Program, alive, finish, measures_memory
 
 FLOOD = 200 << 20
 
@@ -122,6 +122,7 @@ def test_long_output_shows_its_end_and_is_kept_whole_for_its_owner_alone(nanocod
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
+@measures_memory
 @pytest.mark.parametrize("what", ["y", "a line without an end"])
 def test_a_flood_of_output_stays_in_bounded_memory(nanocode: Program, what: str) -> None:
     source = "yes 0123456789" if what == "y" else "tr '\\0' x < /dev/zero"

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from program import Done, Program
+from program import Done, Program, measures_memory
 
 
 @pytest.fixture
@@ -105,6 +105,7 @@ def test_paths_are_what_models_write(nanocode: Program, path: str) -> None:
     assert read(nanocode, path.format(cwd=nanocode.cwd)).out == "   1| here\n"
 
 
+@measures_memory
 def test_memory_does_not_grow_with_the_file(nanocode: Program) -> None:
     # 400 MB in 200 KB on disk: lines at both ends, a hole of NULs between them.
     with open(nanocode.cwd / "file", "wb") as file:
