@@ -103,19 +103,30 @@ def from_json(data: Mapping[str, Any]) -> Message:
     match data["role"]:
         case "tool":
             failed = data.get("failed", False)
-            return ToolAnswer(data["call_id"], data["name"], data["text"], failed, _images(data))
+            return ToolAnswer(_text(data["call_id"]), _text(data["name"]), _text(data["text"]), failed, _images(data))
         case "assistant":
-            calls = tuple([Call(each["id"], each["name"], each["arguments"]) for each in data.get("calls", ())])
+            calls = tuple([_call(each) for each in data.get("calls", ())])
             used = data.get("usage")
             usage = None if used is None else Usage(**used)
-            return Assistant(data.get("text", ""), data.get("reasoning", ""), calls, usage, data.get("stop", "stop"))
+            text, reasoning = _text(data.get("text", "")), _text(data.get("reasoning", ""))
+            return Assistant(text, reasoning, calls, usage, _text(data.get("stop", "stop")))
         case "user":
-            return User(data["text"], _images(data))
+            return User(_text(data["text"]), _images(data))
         case "system":
-            return System(data["text"])
+            return System(_text(data["text"]))
     raise KeyError(data["role"])
+
+
+def _text(value: Any) -> str:
+    if type(value) is not str:
+        raise TypeError(f"a text, not {value!r:.40}")
+    return value
+
+
+def _call(data: Mapping[str, Any]) -> Call:
+    return Call(_text(data["id"]), _text(data["name"]), _text(data["arguments"]))
 
 
 def _images(data: Mapping[str, Any]) -> tuple[Image, ...]:
     found = data.get("images")
-    return tuple([Image(each["mime"], each["data"]) for each in found]) if found else ()
+    return tuple([Image(_text(each["mime"]), _text(each["data"])) for each in found]) if found else ()

@@ -114,6 +114,30 @@ def test_after_a_torn_tail_the_session_goes_on(tmp_path: Path) -> None:
     assert saved.skipped == 0
 
 
+WRONG_TYPES = [
+    (1, "text", 5),
+    (1, "images", [{"mime": 1, "data": "aGk="}]),
+    (2, "reasoning", ["hm"]),
+    (2, "calls", [{"id": {}, "name": "read", "arguments": "{}"}]),
+    (2, "calls", [{"id": "1", "name": "read", "arguments": {}}]),
+    (3, "call_id", ["1"]),
+    (3, "text", None),
+]
+
+
+@pytest.mark.parametrize(("number", "name", "value"), WRONG_TYPES)
+def test_a_record_whose_values_are_of_another_kind_costs_that_record_only(
+    number: int, name: str, value: Any, tmp_path: Path
+) -> None:
+    lines = written(tmp_path / "t_abc.jsonl").read_bytes().splitlines()
+    record = json.loads(lines[number])
+    assert name in record
+    lines[number] = json.dumps(record | {name: value}).encode()
+    saved = read(b"\n".join(lines) + b"\n")
+    assert saved.skipped == 1 and len(saved.messages) == len(TALK) - 1
+    assert repaired(saved.view)
+
+
 def test_a_broken_line_in_the_middle_costs_that_line_only(tmp_path: Path) -> None:
     path = written(tmp_path / "t_abc.jsonl")
     lines = path.read_bytes().split(b"\n")
