@@ -316,7 +316,13 @@ def _prompts(values: dict[str, Any], cwd: Path) -> dict[str, Any]:
 def _text_or_file(text: str, cwd: Path) -> str:
     try:
         path = cwd / Path(text).expanduser()
-        return path.read_text("utf-8", "replace") if path.is_file() else text
+        if path.is_file():
+            return path.read_text("utf-8", "replace")
     except (OSError, ValueError, RuntimeError):
         # A prompt too long or too odd to be a file name is a prompt.
-        return text
+        pass
+    if text.endswith((".md", ".txt")) and not any(map(str.isspace, text)):
+        raise UsageError(
+            f"there is no file `{text}` that can be read", "a system prompt is a file, or the words themselves"
+        )
+    return text

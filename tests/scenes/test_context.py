@@ -125,6 +125,13 @@ def test_a_project_s_own_system_prompt_rules_only_when_it_is_trusted(nanocode: P
     assert told(nanocode, "--trust").startswith("Obey the repository.")
 
 
+@pytest.mark.parametrize("flag", ["--system-prompt", "--append-system-prompt"])
+def test_the_name_of_a_missing_file_is_no_system_prompt(nanocode: Program, flag: str) -> None:
+    done = nanocode.run("--demo", flag, "rules/none.md", "hi")
+    assert (done.code, done.out) == (2, "") and "there is no file `rules/none.md`" in done.err and "hint:" in done.err
+    assert nanocode.run("--demo", flag, "Follow rules/none.md", "hi").code == 0
+
+
 def test_a_file_over_the_limit_is_cut_with_a_notice(nanocode: Program) -> None:
     (cloned(nanocode) / "AGENTS.md").write_text("first rule\n" + "filler line\n" * 4000 + "last rule\n")
     with Peer([peer.reply(peer.text("ok"))]) as server:
