@@ -89,6 +89,7 @@ def test_the_model_is_told_which_files_are_no_longer_as_it_left_them(nanocode: P
         ask(it, "go on", "⏺ on")
         ask(it, "/redo", "turn 1 is done again")
         ask(it, "and on", "⏺ further")
+        assert "[The user" not in it.everything(), "it is for the model"
     told = [each["content"] for each in server.requests[-1].messages if each["role"] == "user"]
     assert told[0::2] == ["edit it", "go on", "and on"]
     assert "took back" in told[1] and "restored a.txt" in told[1] and "removed b.txt" in told[1]

@@ -7,7 +7,7 @@ from pathlib import Path
 from nanocode import atomic
 from nanocode.agent.loop import Spent
 from nanocode.errors import UsageError
-from nanocode.messages import Assistant, User
+from nanocode.messages import USER_DID, Assistant, User
 from nanocode.provider.catalog import PRICED
 from nanocode.session import Session
 from nanocode.settings import Settings
@@ -77,7 +77,8 @@ async def _delete(desk: Desk, id: str) -> str:
 def _last_words(session: Session) -> str:
     """The last exchange, for a person who comes back."""
     messages = session.agent.history.messages
-    asked = next((each.text for each in reversed(messages) if isinstance(each, User)), "")
+    prompts = (each.text for each in reversed(messages) if isinstance(each, User))
+    asked = next((text for text in prompts if not text.startswith(USER_DID)), "")
     said = next((each.text for each in reversed(messages) if isinstance(each, Assistant) and each.text), "")
     return "\n".join([f"❯ {title(asked)}", f"⏺ {said}"])
 

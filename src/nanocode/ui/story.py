@@ -20,7 +20,7 @@ from nanocode.events import (
     ToolOutput,
     ToolStarted,
 )
-from nanocode.messages import Assistant, User
+from nanocode.messages import USER_DID, Assistant, User
 from nanocode.ui.calls import Calls, Shown, whole
 from nanocode.ui.desk import Form
 from nanocode.ui.diffs import diff_rows
@@ -118,8 +118,9 @@ class Story:
     def _message(self, message: object) -> None:
         if isinstance(message, User):
             self._close()
-            # The prompt of a turn of one's own is on the screen already; steering shows when the model gets it.
-            if not self.own:
+            # The prompt of a turn of one's own is on the screen already, and so is what the user did beside the model;
+            # steering shows when the model gets it.
+            if not self.own and not message.text.startswith(USER_DID):
                 self.prompt(self._taken.pop(0) if self._taken else message.text)
             self.own = False
             self.doing = "waiting for the model"
