@@ -1,7 +1,9 @@
 /* A lazy automaton over UTF-8: the states of `hot/automaton.py`, in one table of next states.
  *
  * A byte of ASCII is one lookup; a longer character is decoded and looked up by its class. `\n` ends a line and leads
- * back to the start; a `\r` is held back until the next byte shows whether it is part of the line's end.
+ * back to the start; a `\r` is held back until the next byte shows whether it is part of the line's end. Where wanted,
+ * a row also holds what follows in one stride, of two bytes where their kinds are few: 0 where that is not known or
+ * more than a plain step of each, so that it need not be looked at after each stride, since row 0 leads to itself.
  */
 #ifndef NANOCODE_DFA_H
 #define NANOCODE_DFA_H
@@ -17,6 +19,10 @@ enum { SIDE_NOTHING, SIDE_OTHER, SIDE_WORD };
 /* Of one automaton; the table is forgotten and built anew when it would grow beyond either. */
 #define DFA_STATES 4096
 #define DFA_BYTES (8u << 20)
+/* Characters whose classes are at hand. */
+#define DFA_CACHE 1024
+/* States that a caller may hold at once. */
+#define DFA_LIVES 9
 /* Rows that are no states: not known yet, a character to decode, a match. */
 enum { ROW_UNKNOWN, ROW_DECODE, ROW_MATCH, ROW_FIRST };
 
@@ -42,6 +48,8 @@ typedef struct {
     uint32_t limit;          /* rows below this are no states */
     int eol, cr, decode;     /* columns after those of the classes */
     uint16_t column[256];
+    int stride, quick;       /* bytes of a stride, 0 where none are wanted; its first column */
+    uint8_t *kind;           /* and which of the columns after it, by those bytes (`stride_at`) */
     uint32_t *table;
     State *states;
     uint16_t *keys;
@@ -50,8 +58,8 @@ typedef struct {
     /* Scratch: the set of places seen, a stack, the places that take a character, the next key. */
     uint32_t *seen, stamp;
     uint16_t *stack, *takers, *target;
-    uint32_t cache_code[64];
-    int32_t cache_class[64];
+    uint32_t cache_code[DFA_CACHE];
+    int32_t cache_class[DFA_CACHE];
     int failed;              /* out of memory */
 } Dfa;
 
@@ -70,7 +78,7 @@ static inline int program_class(const Program *program, uint32_t code)
 
 static inline int dfa_class(Dfa *dfa, uint32_t code)
 {
-    uint32_t slot = code & 63;
+    uint32_t slot = code & (DFA_CACHE - 1);
     if (dfa->cache_code[slot] != code) {
         dfa->cache_code[slot] = code;
         dfa->cache_class[slot] = program_class(dfa->program, code);
@@ -205,6 +213,7 @@ static void dfa_free(Dfa *dfa)
     free(dfa->table);
     free(dfa->states);
     free(dfa->keys);
+    free(dfa->kind);
     free(dfa->seen);
     free(dfa->stack);
     free(dfa->takers);
@@ -212,11 +221,45 @@ static void dfa_free(Dfa *dfa)
     free(dfa);
 }
 
+/* Where `kind` tells of the bytes at `p`. */
+static inline size_t stride_at(const uint8_t *p, int stride)
+{
+    uint16_t both = *p;
+    if (stride == 2)
+        memcpy(&both, p, 2);
+    return both;
+}
+
+/* Find out what strides there are; return how many columns they take, -1 when memory fails. */
+static int dfa_strides(Dfa *dfa)
+{
+    static const uint8_t one[2] = {1, 0}, other[2] = {0, 1};
+    uint8_t narrow[256];
+    int count = 0, pairs;
+    for (int byte = 0; byte < 256; byte++) {
+        int like = 0;
+        while (dfa->column[like] != dfa->column[byte])
+            like++;
+        narrow[byte] = (uint8_t)(like == byte ? count++ : narrow[like]);
+    }
+    pairs = count <= 16;
+    dfa->stride = 1 + pairs;
+    dfa->kind = malloc(pairs ? 1 << 16 : 1 << 8);
+    if (dfa->kind == NULL)
+        return -1;
+    for (size_t second = 0; second < (pairs ? 256 : 1); second++)
+        for (size_t first = 0; first < 256; first++)
+            dfa->kind[pairs ? first * stride_at(one, 2) + second * stride_at(other, 2) : first]
+                = (uint8_t)(narrow[first] + (pairs ? narrow[second] * count : 0));
+    return pairs ? count * count : count;
+}
+
 /* NULL when memory fails. `program` has to outlive it. */
-static Dfa *dfa_new(const Program *program, int marks)
+static Dfa *dfa_new(const Program *program, int marks, int strides)
 {
     Dfa *dfa = calloc(1, sizeof *dfa);
     size_t places = (size_t)program->count + 1;
+    int columns;
     if (dfa == NULL)
         return NULL;
     dfa->program = program;
@@ -224,27 +267,31 @@ static Dfa *dfa_new(const Program *program, int marks)
     dfa->eol = program->classes;
     dfa->cr = program->classes + 1;
     dfa->decode = program->classes + 2;
-    while (1 << dfa->shift < program->classes + 3)
-        dfa->shift++;
-    dfa->limit = (uint32_t)ROW_FIRST << dfa->shift;
-    dfa->most = DFA_BYTES / (sizeof(uint32_t) << dfa->shift);
-    dfa->most = dfa->most > DFA_STATES ? DFA_STATES : dfa->most < 64 ? 64 : dfa->most;
     for (int byte = 0; byte < 256; byte++)
         dfa->column[byte] = (uint16_t)(byte < 128 ? program_class(program, (uint32_t)byte) : dfa->decode);
     if (!marks) {
         dfa->column['\n'] = (uint16_t)dfa->eol;
         dfa->column['\r'] = (uint16_t)dfa->cr;
     }
-    for (int slot = 0; slot < 64; slot++)
+    dfa->quick = program->classes + 3;
+    columns = dfa->quick + (strides ? dfa_strides(dfa) : 0);
+    while (1 << dfa->shift < columns)
+        dfa->shift++;
+    dfa->limit = (uint32_t)ROW_FIRST << dfa->shift;
+    dfa->most = DFA_BYTES / (sizeof(uint32_t) << dfa->shift);
+    dfa->most = dfa->most > DFA_STATES ? DFA_STATES : dfa->most < 64 ? 64 : dfa->most;
+    for (int slot = 0; slot < DFA_CACHE; slot++)
         dfa->cache_code[slot] = UINT32_MAX;
     dfa->seen = calloc(places, sizeof *dfa->seen);
     dfa->stack = malloc(places * sizeof *dfa->stack);
     dfa->takers = malloc(places * sizeof *dfa->takers);
     dfa->target = malloc(places * sizeof *dfa->target);
-    if (dfa->seen == NULL || dfa->stack == NULL || dfa->takers == NULL || dfa->target == NULL || dfa_grow(dfa) < 0) {
+    if (dfa->seen == NULL || dfa->stack == NULL || dfa->takers == NULL || dfa->target == NULL
+        || (strides && dfa->kind == NULL) || dfa_grow(dfa) < 0) {
         dfa_free(dfa);
         return NULL;
     }
+    memset(dfa->table, 0, dfa->limit * sizeof *dfa->table);
     dfa_clear(dfa);
     if (dfa->failed) {
         dfa_free(dfa);
@@ -333,7 +380,7 @@ static uint32_t dfa_take(Dfa *dfa, const uint16_t *key, uint32_t size, int *side
 static void dfa_forget(Dfa *dfa, uint32_t *live, int lives)
 {
     uint16_t *keys = dfa->keys;
-    State kept[8];
+    State kept[DFA_LIVES];
     uint32_t room = dfa->keys_room;
     for (int i = 0; i < lives; i++)
         kept[i] = dfa->states[live[i] >> dfa->shift];

@@ -28,8 +28,14 @@
 /* A file of up to BUFFER bytes is read at once; a larger one in pieces of whole lines. */
 #define BUFFER (256u << 10)
 #define SLACK 64
-#define LANES 4
-#define LANE_BYTES 1024
+#define LANES 8
+#define LANE_BYTES 64
+/* Strides between two looks at the lanes. */
+#define STRIDES 16
+/* When so many lanes meet what is not plain, each goes alone for ALONE times as long. */
+#define CROWD (LANES / 2)
+#define ALONE 16
+_Static_assert(LANES + 1 == DFA_LIVES, "each lane holds a state, and a stride where it began");
 /* A larger file is searched by all threads, in pieces: the lines that start in one belong to it. */
 #define LARGE (8 << 20)
 #define PIECE (1u << 20)
@@ -327,52 +333,164 @@ typedef struct {
     uint64_t left;
 } Lane;
 
-/* One step of a lane at which the table had no plain answer. Return 0 when the lane is done. */
-static int lane_step(Worker *worker, Lane *lanes, uint32_t *rows, int at)
+/* One character of a lane: 1 when it was a plain byte, 0 when the lane is done, -1 for all else. */
+static int lane_step(Worker *worker, Lane *lane, uint32_t *rows, int at)
 {
     Dfa *dfa = worker->dfa;
-    Lane *lane = &lanes[at];
     const uint8_t *p = lane->p;
-    uint32_t match = (uint32_t)ROW_MATCH << dfa->shift, next;
-    int column, length = 1;
-    do {
-        column = dfa->column[*p];
-        length = 1;
-        if (column == dfa->decode) {
-            uint32_t code;
-            length = utf8_decode(p, lane->end, &code);
-            column = dfa_class(dfa, code);
-        }
-        next = dfa->table[rows[at] + (uint32_t)column];
-        if (next == 0)
-            next = dfa_learn(dfa, rows, LANES, at, column);
-        if (next == match) {
-            const uint8_t *begin = line_start(lane->floor, p), *end = line_end(p, lane->end);
-            if (!lane_found(worker, at, begin, end) || --lane->left == 0)
-                return 0;
-            p = lane->floor = end < lane->end ? end + 1 : end;
-            rows[at] = dfa_start(dfa);
-        } else {
-            rows[at] = next;
-            p += length;
-        }
-    } while (p < lane->end && *p >= 0x80);
-    lane->p = p;
-    return p < lane->end;
+    uint32_t next;
+    int column = dfa->column[*p], length = 1;
+    if (column == dfa->decode) {
+        uint32_t code;
+        length = utf8_decode(p, lane->end, &code);
+        column = dfa_class(dfa, code);
+    }
+    next = dfa->table[rows[at] + (uint32_t)column];
+    if (next == 0)
+        next = dfa_learn(dfa, rows, LANES + 1, at, column);
+    if (next == (uint32_t)ROW_MATCH << dfa->shift) {
+        const uint8_t *begin = line_start(lane->floor, p), *end = line_end(p, lane->end);
+        lane->p = lane->floor = end < lane->end ? end + 1 : end;
+        rows[at] = dfa_start(dfa);
+        return lane_found(worker, at, begin, end) && --lane->left ? -1 : 0;
+    }
+    rows[at] = next;
+    lane->p = p + length;
+    return *p < 0x80 ? 1 : -1;
 }
 
-/* The same lines, four stretches of the block at a time: each step waits for memory, and four can wait at once. */
+/* Go on with one lane, at least up to `stop`. Return 0 when the lane is done. */
+static int lane_walk(Worker *worker, Lane *lane, uint32_t *rows, int at, const uint8_t *stop)
+{
+    Dfa *dfa = worker->dfa;
+    while (lane->p < stop) {
+        uint32_t quick = 0;
+        int plain = *lane->p < 0x80 && lane->end - lane->p >= dfa->stride;
+        if (plain) {
+            uint32_t next;
+            quick = (uint32_t)dfa->quick + dfa->kind[stride_at(lane->p, dfa->stride)];
+            next = dfa->table[rows[at] + quick];
+            if (next) {
+                rows[at] = next;
+                lane->p += dfa->stride;
+                continue;
+            }
+        }
+        /* Where states are forgotten, the one that the stride began in is not. */
+        rows[LANES] = rows[at];
+        for (int taken = 0; taken < (plain ? dfa->stride : 1); taken++) {
+            int step = lane->p < lane->end ? lane_step(worker, lane, rows, at) : -1;
+            if (step == 0 || dfa->failed)
+                return 0;
+            plain = plain && step > 0;
+        }
+        if (plain)
+            dfa->table[rows[LANES] + quick] = rows[at];
+    }
+    return 1;
+}
+
+/* Up to `times` times STRIDES strides of all lanes: how many times none of them met anything that is not known to be
+ * plain. `rows` are then those before, and `reached` has a 0 for each lane that did. */
+static inline size_t lanes_run(const Dfa *dfa, const uint8_t **at, uint32_t *rows, uint32_t *reached, size_t times, int stride)
+{
+    const uint8_t *p0 = at[0], *p1 = at[1], *p2 = at[2], *p3 = at[3], *p4 = at[4], *p5 = at[5], *p6 = at[6], *p7 = at[7];
+    uint32_t r0 = rows[0], r1 = rows[1], r2 = rows[2], r3 = rows[3], r4 = rows[4], r5 = rows[5], r6 = rows[6], r7 = rows[7];
+    const uint32_t *table = dfa->table + dfa->quick;
+    const uint8_t *kind = dfa->kind;
+    size_t done = 0, from = 0;
+    for (; done < times; done++) {
+        /* Unrolled, since there are too few registers for what counts. */
+#pragma GCC unroll 16
+        for (int i = 0; i < STRIDES; i++, from += (size_t)stride) {
+            r0 = table[r0 + kind[stride_at(p0 + from, stride)]];
+            r1 = table[r1 + kind[stride_at(p1 + from, stride)]];
+            r2 = table[r2 + kind[stride_at(p2 + from, stride)]];
+            r3 = table[r3 + kind[stride_at(p3 + from, stride)]];
+            r4 = table[r4 + kind[stride_at(p4 + from, stride)]];
+            r5 = table[r5 + kind[stride_at(p5 + from, stride)]];
+            r6 = table[r6 + kind[stride_at(p6 + from, stride)]];
+            r7 = table[r7 + kind[stride_at(p7 + from, stride)]];
+        }
+        reached[0] = r0;
+        reached[1] = r1;
+        reached[2] = r2;
+        reached[3] = r3;
+        reached[4] = r4;
+        reached[5] = r5;
+        reached[6] = r6;
+        reached[7] = r7;
+        if (!r0 | !r1 | !r2 | !r3 | !r4 | !r5 | !r6 | !r7)
+            break;
+        memcpy(rows, reached, LANES * sizeof *rows);
+    }
+    return done;
+}
+
+/* Take all lanes as far as all that are left can go together. Return 0 when there is none, -1 when memory fails. */
+static int lanes_step(Worker *worker, Lane *lanes, uint32_t *rows)
+{
+    Dfa *dfa = worker->dfa;
+    const ptrdiff_t piece = STRIDES * dfa->stride;
+    const uint8_t *at[LANES];
+    uint32_t before[LANES], reached[LANES];
+    size_t times = SIZE_MAX, done;
+    int busy = -1, met = 0, runs[LANES];
+    for (int i = 0; i < LANES; i++) {
+        size_t most = (size_t)((lanes[i].end - lanes[i].p) / piece);
+        runs[i] = most > 0;
+        if (most && most < times)
+            times = most;
+        busy = most ? i : busy;
+    }
+    if (busy < 0)
+        return 0;
+    for (int i = 0; i < LANES; i++) {
+        /* A lane that is done does what another does. */
+        int like = runs[i] ? i : busy;
+        at[i] = lanes[like].p;
+        before[i] = rows[like];
+    }
+    done = dfa->stride == 2 ? lanes_run(dfa, at, before, reached, times, 2) : lanes_run(dfa, at, before, reached, times, 1);
+    for (int i = 0; i < LANES; i++) {
+        if (!runs[i])
+            continue;
+        lanes[i].p += (ptrdiff_t)done * piece;
+        rows[i] = before[i];
+        if (done < times && reached[i]) {
+            lanes[i].p += piece;
+            rows[i] = reached[i];
+        }
+        met += done < times && !reached[i];
+    }
+    for (int i = 0; i < LANES && met; i++) {
+        /* Where much is not plain, going together gains nothing for a while. */
+        const uint8_t *stop = lanes[i].p + (met >= CROWD ? ALONE * piece : piece);
+        if (!runs[i] || (met < CROWD && reached[i]))
+            continue;
+        if (!lane_walk(worker, &lanes[i], rows, i, stop < lanes[i].end ? stop : lanes[i].end)) {
+            if (dfa->failed || lanes[i].left)
+                return -1;
+            /* It found all that may be found, so that those after it are of no use. */
+            for (int later = i; later < LANES; later++)
+                lanes[later].p = lanes[later].end;
+        }
+    }
+    return 1;
+}
+
+/* The same lines, in stretches of the block that are read together: each step waits for memory, and many can wait at
+ * once. */
 static int block_lanes(Sight *sights, const uint8_t *begin, const uint8_t *end)
 {
     Worker *worker = sights->worker;
     Dfa *dfa = worker->dfa;
     Lane lanes[LANES];
-    uint32_t rows[LANES];
-    const uint16_t *column = dfa->column;
+    uint32_t rows[LANES + 1];
     uint64_t most = sights->room - sights->file->count;
     size_t part = (size_t)(end - begin) / LANES;
     const uint8_t *from = begin;
-    int running = 1;
+    int running;
     for (int i = 0; i < LANES; i++) {
         const uint8_t *to = i == LANES - 1 ? end : begin + (i + 1) * part;
         to = to <= from ? from : to == end ? end : line_end(to, end);
@@ -381,78 +499,30 @@ static int block_lanes(Sight *sights, const uint8_t *begin, const uint8_t *end)
         lanes[i].end = to;
         lanes[i].left = most == UINT64_MAX || worker->job->engine->verified ? UINT64_MAX : most + 1;
         from = to;
-        rows[i] = dfa_start(dfa);
         worker->found_count[i] = 0;
-        running = running && lanes[i].p < lanes[i].end;
     }
-    lanes[LANES - 1].end = end;
-    while (running) {
-        const uint8_t *p0 = lanes[0].p, *p1 = lanes[1].p, *p2 = lanes[2].p, *p3 = lanes[3].p;
-        size_t steps = (size_t)(lanes[0].end - p0), done = 0;
-        uint32_t r0 = rows[0], r1 = rows[1], r2 = rows[2], r3 = rows[3], limit = dfa->limit;
-        uint32_t n0 = limit, n1 = limit, n2 = limit, n3 = limit;
-        const uint32_t *table = dfa->table;
-        for (int i = 1; i < LANES; i++)
-            if ((size_t)(lanes[i].end - lanes[i].p) < steps)
-                steps = (size_t)(lanes[i].end - lanes[i].p);
-        for (; done < steps; done++) {
-            n0 = table[r0 + column[p0[done]]];
-            n1 = table[r1 + column[p1[done]]];
-            n2 = table[r2 + column[p2[done]]];
-            n3 = table[r3 + column[p3[done]]];
-            if ((n0 < limit) | (n1 < limit) | (n2 < limit) | (n3 < limit))
-                break;
-            r0 = n0;
-            r1 = n1;
-            r2 = n2;
-            r3 = n3;
-        }
-        lanes[0].p += done;
-        lanes[1].p += done;
-        lanes[2].p += done;
-        lanes[3].p += done;
-        rows[0] = r0;
-        rows[1] = r1;
-        rows[2] = r2;
-        rows[3] = r3;
-        if (done == steps)
-            break;
-        if (n0 < limit)
-            running &= lane_step(worker, lanes, rows, 0);
-        if (n1 < limit)
-            running &= lane_step(worker, lanes, rows, 1);
-        if (n2 < limit)
-            running &= lane_step(worker, lanes, rows, 2);
-        if (n3 < limit)
-            running &= lane_step(worker, lanes, rows, 3);
-        if (dfa->failed) {
-            job_fail(worker->job);
-            return 0;
-        }
-    }
-    for (int i = 0; i < LANES; i++) {
+    for (int i = 0; i <= LANES; i++)
+        rows[i] = dfa_start(dfa);
+    do
+        running = lanes_step(worker, lanes, rows);
+    while (running > 0);
+    for (int i = 0; i < LANES && !dfa->failed; i++) {
         Lane *lane = &lanes[i];
-        while (lane->left && lane->p < lane->end) {
-            uint32_t next = dfa->table[rows[i] + column[*lane->p]];
-            if (next >= dfa->limit) {
-                rows[i] = next;
-                lane->p++;
-            } else if (!lane_step(worker, lanes, rows, i))
-                break;
-        }
-        if (dfa->failed) {
-            job_fail(worker->job);
-            return 0;
-        }
+        if (lane->left)
+            lane_walk(worker, lane, rows, i, lane->end);
         /* A last line without its end. */
         if (lane->left && lane->end == end && lane->p == end && lane->floor < end && end[-1] != '\n' && dfa_ends(dfa, rows[i])
             && !lane_found(worker, i, line_start(lane->floor, end), end))
             return 0;
-        for (size_t at = 0; at < worker->found_count[i]; at += 2) {
+        for (size_t at = 0; !dfa->failed && at < worker->found_count[i]; at += 2) {
             const uint8_t *stop = worker->found[i][at + 1];
             if (!sight(sights, worker->found[i][at], stop, NULL, stop < end))
                 return 0;
         }
+    }
+    if (dfa->failed) {
+        job_fail(worker->job);
+        return 0;
     }
     return 1;
 }
@@ -750,8 +820,8 @@ static int worker_prepare(Job *job, int number)
     worker->number = number;
     worker->room = BUFFER;
     worker->buffer = malloc(BUFFER + SLACK);
-    worker->dfa = dfa_new(&job->engine->program, 0);
-    worker->mirrored = dfa_new(&job->engine->mirrored, 1);
+    worker->dfa = dfa_new(&job->engine->program, 0, job->engine->tier == TIER_DFA);
+    worker->mirrored = dfa_new(&job->engine->mirrored, 1, 0);
     worker->trier = job->engine->tried ? trier_new(&job->engine->trial) : NULL;
     return worker->buffer && worker->dfa && worker->mirrored && (worker->trier || !job->engine->tried) ? 0 : -1;
 }

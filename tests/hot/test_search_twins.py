@@ -160,6 +160,28 @@ def test_the_twins_agree_on_larger_files(isa: str, tmp_path: Path, seed: int) ->
         same(tmp_path, pattern, limit=choose.randrange(1, 1500), context=choose.choice([0, 1]))
 
 
+# Few kinds of bytes and many; states that are soon too many; matches everywhere and hardly anywhere.
+STRIDES = [
+    "\\w{3}\\s+\\w{2}\\b",
+    "[ab]c|[de]f|[gh]i|[jk]l|[mn]o|[pq]r|[st]u|[vw]x",
+    "[a-m].{11}[xé]$",
+    "\\s",
+    "^.?$",
+    "é.z",
+]
+
+
+@pytest.mark.parametrize("pattern", STRIDES)
+def test_the_twins_agree_where_no_literal_helps(tmp_path: Path, pattern: str) -> None:
+    choose = random.Random(pattern)
+    letters = "abcdefghijklmnopqrstuvwxyz" * 3 + "    \t_.1é日\r\xff"
+    for size in (511, 513, 5_000, 40_000):
+        text = "".join(choose.choices(letters + "\n" * choose.choice([1, 9]), k=size))
+        (tmp_path / str(size)).write_bytes(text.encode().replace("ÿ".encode(), b"\xff"))
+    same(tmp_path, pattern)
+    same(tmp_path, pattern, limit=choose.randrange(1, 60))
+
+
 @pytest.mark.parametrize("pattern", ["needle", "n[e]+dle", "dl[^x]$", "(?<=x)needle"])
 def test_the_twins_cut_the_same_endless_line(isa: str, tmp_path: Path, pattern: str) -> None:
     longest = reference.LONGEST
