@@ -207,14 +207,15 @@ def test_list_status_read_and_cancel(nanocode: Program) -> None:
 
 
 def test_a_timeout_ends_the_child_with_its_commands(nanocode: Program) -> None:
+    # The child has to have begun its command by then.
     script = casting(
-        boss=[reply(child(prompt="kid", timeoutSeconds=2)), reply(text("ok"))],
+        boss=[reply(child(prompt="kid", timeoutSeconds=6)), reply(text("ok"))],
         kid=[reply(call("bash", {"command": MARK + "trap '' TERM; sleep 300"}))],
     )
     with Peer(script) as peer:
         done = nanocode.at(peer.url).run("--mode", "json", "boss")
     (result,) = results(done)
-    assert result["isError"] and "timed out after" in result["result"] and "longer than 2 s" in result["result"]
+    assert result["isError"] and "timed out after" in result["result"] and "longer than 6 s" in result["result"]
     assert gone(pids(nanocode.cwd / "pids", 2), 1)
 
 
