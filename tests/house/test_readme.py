@@ -217,6 +217,16 @@ def test_the_figures_in_words_are_of_the_newest_records(start: str) -> None:
     assert lines[first:end] == wrapped(PARAGRAPHS[start]()), "run `python tests/house/test_readme.py`"
 
 
+def test_the_first_screen_says_what_the_records_do() -> None:
+    screen = " ".join(README.read_text("utf-8").partition("## Two commands")[0].split())
+    for name, seconds, memory, *_ in (row.strip("| ").split(" | ") for row in agents()):
+        assert name == "bare asyncio client" or f"{seconds} and {memory}" in screen
+    literal = next(row for row in searches() if row.startswith("| literal |"))
+    phrase = next(row for row in searches() if row.startswith("| first 100 of a phrase |"))
+    assert f"{literal.split(' | ')[1]} times faster than by ripgrep" in screen
+    assert f"slower, {phrase.split(' | ')[1]} times" in screen
+
+
 def test_the_picture_is_of_the_newest_records() -> None:
     assert plot.PICTURE.read_text("utf-8") == plot.drawn(), "run `python tests/house/test_readme.py`"
 
