@@ -258,7 +258,7 @@ def _settings_file(path: Path) -> tuple[dict[str, Any], list[str]]:
     except FileNotFoundError:
         return {}, []
     except (OSError, ValueError) as error:
-        return {}, [f"`{path}` is ignored: {error}"]
+        return {}, [f"`{path}` is ignored until it is mended: {error}"]
     if not isinstance(data, dict):
         return {}, [f"`{path}` is ignored: it must hold one JSON object"]
     fields = {row.field for row in VARIABLES if row.field}

@@ -70,7 +70,7 @@ def test_the_file_is_where_opencode_keeps_it_or_where_a_variable_says(tmp_path: 
 def test_opencodes_key_is_for_opencode_only(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no API key") as caught:
         auth.find(settings(tmp_path, "http://127.0.0.1:1/v1", OPENCODE_AUTH_CONTENT=json.dumps({"opencode": API})))
-    assert "OPENCODE_API_KEY" in caught.value.hint and "--demo" in caught.value.hint
+    assert "set OPENAI_API_KEY (any word" in caught.value.hint and "--demo" in caught.value.hint
 
 
 def test_a_key_does_not_show_in_a_repr() -> None:

@@ -3,12 +3,29 @@
 import json
 import socket
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 from peer import Peer
 from program import Program
+
+
+class Refusing(BaseHTTPRequestHandler):
+    """Refuses the key for the list of models, which `Peer` always gives."""
+
+    def do_GET(self) -> None:
+        body = json.dumps({"error": {"message": f"bad key {self.headers['Authorization'].split()[1]}"}}).encode()
+        self.send_response(401)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
 
 SERVER = Path(__file__).parents[1] / "mcp" / "server.py"
 
@@ -44,7 +61,21 @@ def test_a_server_that_is_not_there(nanocode: Program) -> None:
         url = f"http://127.0.0.1:{free.getsockname()[1]}/v1"
     done = nanocode.at(url).run("doctor")
     assert done.code == 1 and states(done.out)["endpoint"] == "bad"
-    assert url in done.out and "hint: check OPENAI_BASE_URL" in done.out
+    assert f"`GET {url}/models` failed: nothing listens there" in done.out
+    assert "hint: start the server, or check OPENAI_BASE_URL" in done.out
+
+
+def test_a_local_server_without_a_key(nanocode: Program) -> None:
+    nanocode.environ["OPENAI_BASE_URL"] = "http://127.0.0.1:9/v1"
+    assert "hint: set OPENAI_API_KEY (any word, if the server asks for none)" in nanocode.run("doctor").out
+
+
+def test_a_key_that_the_server_refuses(nanocode: Program) -> None:
+    with HTTPServer(("127.0.0.1", 0), Refusing) as server:
+        threading.Thread(target=server.handle_request, daemon=True).start()
+        done = nanocode.at(f"http://127.0.0.1:{server.server_port}/v1").run("doctor")
+    assert done.code == 1 and "/models` answered 401: bad key [key]" in done.out
+    assert "hint: the key came from `OPENAI_API_KEY`" in done.out
 
 
 def test_a_model_that_the_server_does_not_list(nanocode: Program) -> None:

@@ -72,7 +72,8 @@ def test_a_server_that_is_gone_for_good(nanocode: Program) -> None:
         port = free.getsockname()[1]
     done = nanocode.at(f"http://127.0.0.1:{port}/v1").run("--print", "hi")
     assert done.code == 75
-    assert f"127.0.0.1:{port}" in done.err and "hint: check OPENAI_BASE_URL" in done.err
+    assert f"127.0.0.1:{port}/v1/chat/completions` failed: nothing listens there" in done.err
+    assert "hint: start the server, or check OPENAI_BASE_URL" in done.err
 
 
 FINAL = {

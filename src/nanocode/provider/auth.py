@@ -35,9 +35,10 @@ def find(settings: Settings) -> Key:
             return Key(value, f"`{name}`")
     if is_opencode(settings.endpoint) and (key := _from_opencode(settings)):
         return key
+    name = "OPENCODE_API_KEY" if is_opencode(settings.endpoint) else "OPENAI_API_KEY"
+    free = "" if is_opencode(settings.endpoint) else " (any word, if the server asks for none)"
     raise NoKey(
-        f"no API key for `{settings.endpoint}`",
-        "set OPENCODE_API_KEY (or OPENAI_API_KEY), or try `nanocode --demo`, which needs none",
+        f"no API key for `{settings.endpoint}`", f"set {name}{free}, or try `nanocode --demo`, which needs none"
     )
 
 

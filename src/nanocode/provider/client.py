@@ -1,6 +1,9 @@
 """The only place with sockets to the model: requests, their streams, their retries; knows nothing of tools' meaning."""
 
 import asyncio
+import errno
+import re
+import socket
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -26,6 +29,8 @@ from nanocode.tool import Tool
 # A tool may run for minutes between two requests; httpx would drop the connection after 5 s.
 _KEEP_ALIVE_SECONDS = 600.0
 _ERROR_BODY = 64 << 10
+# asyncio joins the failures of several addresses into one text without a number.
+_ERRNO = re.compile(r"\[Errno (-?\d+)\]")
 
 
 class Client:
@@ -86,9 +91,16 @@ class Client:
         url = self._settings.models_url
         try:
             answer = await self._http.get(url, headers=self._headers(), timeout=self._settings.connect_seconds)
+            if answer.status_code != 200:
+                raise self._refused(f"GET {url}", answer, answer.content)
             return sorted(str(each["id"]) for each in loads(answer.content)["data"])
-        except (httpx.RequestError, ValueError, KeyError, TypeError) as error:
-            raise ProviderError(f"`GET {url}` gave no model list: {self._redacted(str(error))}") from None
+        except httpx.ReadTimeout:
+            words = f"`GET {url}` gave no answer within {self._settings.connect_seconds:g} s"
+            raise ProviderError(words, "NANOCODE_CONNECT_SECONDS sets how long to wait") from None
+        except (httpx.RequestError, httpx.InvalidURL) as error:
+            raise self._in_transit(f"GET {url}", error) from None
+        except (ValueError, KeyError, TypeError):
+            raise ProviderError(f"`GET {url}` gave no model list", "check OPENAI_BASE_URL") from None
 
     def _headers(self) -> dict[str, str]:
         if not is_opencode(self._settings.endpoint):
@@ -118,10 +130,10 @@ class Client:
         try:
             async with self._http.stream("POST", self._settings.endpoint, content=body, headers=headers) as response:
                 if response.status_code != 200:
-                    raise self._refused(response, await _start_of(response))
+                    raise self._refused(self._where, response, await _start_of(response))
                 yield response
         except (httpx.RequestError, httpx.InvalidURL) as error:
-            raise self._in_transit(error) from None
+            raise self._in_transit(self._where, error) from None
 
     async def _read(self, response: httpx.Response, emit: Emit) -> Assembly:
         reading = Reading(self._where, emit)
@@ -132,37 +144,45 @@ class Client:
             raise
         return reading.assembly
 
-    def _refused(self, response: httpx.Response, body: bytes) -> NanocodeError:
+    def _refused(self, where: str, response: httpx.Response, body: bytes) -> NanocodeError:
         status, headers = response.status_code, response.headers
         if status in (400, 422) and self._asks_usage and b"stream_options" in body:
             return _UsageRefused("the server refuses `stream_options`")
         if response.is_redirect:
-            words = f"`{self._where}` redirects to `{headers.get('location', '')}`"
+            words = f"`{where}` redirects to `{headers.get('location', '')}`"
             return ProviderError(words, "set OPENAI_BASE_URL to where the API really is")
-        error = failures.refusal(self._where, status, headers, body, self._key, time.time())
+        error = failures.refusal(where, status, headers, body, self._key, time.time())
         error.args = (self._redacted(str(error)),)
         return error
 
-    def _in_transit(self, error: Exception) -> NanocodeError:
-        words = f"`{self._where}` failed: {self._redacted(str(error)) or type(error).__name__}"
+    def _in_transit(self, where: str, error: Exception) -> NanocodeError:
+        words = f"`{where}` failed: {self._redacted(str(error)) or type(error).__name__}"
         if isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol | httpx.LocalProtocolError):
             return ProviderError(words, "check OPENAI_BASE_URL and the key")
         if isinstance(error, httpx.ReadTimeout):
-            silence = f"`{self._where}` stalled: no byte for {self._settings.idle_seconds:g} s"
+            silence = f"`{where}` stalled: no byte for {self._settings.idle_seconds:g} s"
             return TransientError(silence, "NANOCODE_IDLE_SECONDS sets how long to wait")
         if isinstance(error, httpx.ProxyError):
             return TransientError(words, "check HTTP_PROXY, HTTPS_PROXY and NO_PROXY")
         if "CERTIFICATE" in words.upper():
             return ProviderError(words, "set SSL_CERT_FILE to a file with your authority's certificates")
+        if "WRONG_VERSION_NUMBER" in words:
+            return ProviderError(f"`{where}`: the server speaks no TLS there", "write http:// in OPENAI_BASE_URL")
+        if isinstance(error.__cause__, socket.gaierror):
+            words = f"`{where}` failed: the name of the server is not known here"
+            return TransientError(words, "check the network and OPENAI_BASE_URL; behind a proxy, set HTTPS_PROXY")
+        if set(_ERRNO.findall(str(error))) == {str(errno.ECONNREFUSED)}:
+            words = f"`{where}` failed: nothing listens there"
+            return TransientError(words, "start the server, or check OPENAI_BASE_URL")
         return TransientError(words, "check OPENAI_BASE_URL, the network and the proxy variables")
 
     async def _with_nearest(self, error: ProviderError, id: str) -> ProviderError:
         try:
             listed = await self.models()
         except ProviderError as reason:
-            return ProviderError(str(error), f"set another model with --model ID or MODEL ({reason})")
+            return ProviderError(str(error), f"set another model with `/model ID`, --model or MODEL ({reason})")
         near = nearest(id, listed) or listed[:5]
-        return ProviderError(str(error), f"set another with --model ID or MODEL; nearest: {', '.join(near)}")
+        return ProviderError(str(error), f"set another with `/model ID`, --model or MODEL; nearest: {', '.join(near)}")
 
     def _redacted(self, words: str) -> str:
         return words.replace(self._key.value, "[key]") if len(self._key.value) > 7 else words

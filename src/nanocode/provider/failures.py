@@ -46,7 +46,7 @@ def refusal(where: str, status: int, headers: Mapping[str, str], body: bytes, ke
     if _NO_MODEL.search(raw) and status in (400, 401, 403, 404, 422):
         return ModelMissing(message)
     if status in (401, 403):
-        return ProviderError(message, f"the key came from {key.source}: check it, or set OPENCODE_API_KEY")
+        return ProviderError(message, f"the key came from {key.source}: check it, and that it is of this server")
     if status in _RETRIED or status >= 500:
         return _transient(message, headers, now)
     if status == 404:
