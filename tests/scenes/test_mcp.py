@@ -41,7 +41,7 @@ def tool(nanocode: Program, name: str, **arguments: Any) -> str:
     return nanocode.run("tool", name, json.dumps(arguments)).out
 
 
-def servers_left() -> list[str]:
+def servers_left() -> list[int]:
     """The server processes that there are, of any test's making in this folder."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
@@ -50,8 +50,13 @@ def servers_left() -> list[str]:
         except OSError:
             continue
         if str(SERVER) in words:
-            found.append(folder.name)
+            found.append(int(folder.name))
     return found
+
+
+def no_server_left() -> bool:
+    """Whether the servers are gone, or go: what was killed may need a moment for it on a busy machine."""
+    return gone(servers_left(), 10)
 
 
 def test_without_servers_the_tools_are_offered_and_say_so(nanocode: Program) -> None:
@@ -76,7 +81,7 @@ def test_search_inspect_call_in_one_run(nanocode: Program) -> None:
     found, shown, answer = (each["content"] for each in peer.requests[3].messages if each["role"] == "tool")
     assert found == "fine/echo(text): Say it again." and '"required":["text"]' in shown
     assert answer == '<untrusted source="mcp:fine/echo">\ngrüße\n</untrusted>'
-    assert not servers_left()
+    assert no_server_left()
 
 
 def test_a_direct_tool_has_the_servers_schema_once_that_is_known(nanocode: Program) -> None:
@@ -112,7 +117,7 @@ def test_a_cold_first_request_does_not_wait_for_a_silent_server(nanocode: Progra
         gate.wait_until_reached()
         gate.open()
         assert finish(process).out == "at once\n"
-    assert not servers_left()
+    assert no_server_left()
 
 
 def test_a_large_result_is_cut_in_the_middle_and_kept(nanocode: Program) -> None:
@@ -143,7 +148,7 @@ def test_a_signal_in_a_call_leaves_no_server(nanocode: Program, number: int) -> 
             pass
         os.kill(process.pid, number)
         done = finish(process)
-    assert done.code == 128 + number and not servers_left()
+    assert done.code == 128 + number and no_server_left()
 
 
 def test_kill_leaves_no_server_that_would_live_on(nanocode: Program) -> None:
@@ -156,7 +161,7 @@ def test_kill_leaves_no_server_that_would_live_on(nanocode: Program) -> None:
         while len(servers_left()) < 3:
             pass
         process.kill()
-        assert gone([int(each) for each in servers_left()], 10)
+        assert no_server_left()
         gate.open()
         assert finish(process).code == -signal.SIGKILL
 

@@ -64,10 +64,10 @@ async def stdio(server: Server, root: Path, errors: TextIO) -> AsyncIterator[tup
                     tasks.cancel_scope.cancel()
     finally:
         _signal(popen.pid, signal.SIGKILL)
-        # Not even KILL ends a process that waits for a broken disk.
+        # Not even KILL ends a process that waits for a broken disk: such a one stays watched.
         with suppress(subprocess.TimeoutExpired):
             popen.wait(_FLUSH_SECONDS)
-        orphans.forget(popen.pid)
+            orphans.forget(popen.pid)
 
 
 @asynccontextmanager
