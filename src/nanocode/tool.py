@@ -1,5 +1,6 @@
 """What a tool is: a function whose signature is its JSON Schema; knows nothing of models or of who calls."""
 
+import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -26,6 +27,14 @@ class Stamps:
     def changed(self, path: Path) -> bool:
         """Whether the file differs from what was last noted; False for a file never noted."""
         return self.seen.get(str(path.resolve()), _stamp(path)) != _stamp(path)
+
+
+class Interrupted(asyncio.CancelledError):
+    """A tool was cancelled: `text` is what it had to say by then. Only the toolbox sees it, `asyncio` the plain one."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.text = text
 
 
 @contextmanager

@@ -92,7 +92,7 @@ def test_in_the_middle_of_the_answer(nanocode: Program, stage: str, number: int)
 def test_in_a_command(nanocode: Program, number: int) -> None:
     fifo = nanocode.cwd / "fifo"
     os.mkfifo(fifo)
-    command = {"command": "sleep 600 & echo $! $$ > fifo; sleep 600"}
+    command = {"command": "echo so far; sleep 600 & echo $! $$ > fifo; sleep 600"}
     after = call("bash", {"command": "touch ran"}, id="call_2", index=1)
     with Peer([reply(call("bash", command), after)]) as peer:
         turn = Turn(nanocode, peer)
@@ -101,6 +101,9 @@ def test_in_a_command(nanocode: Program, number: int) -> None:
     assert roles(done) == ["user", "assistant", "tool", "tool"]
     answers = done.events[-1]["messages"][2:]
     assert all(answer["failed"] and "interrupted" in answer["text"] for answer in answers)
+    # What it had printed is known to the model, and shows.
+    assert answers[0]["text"].startswith("so far\n[interrupted") and answers[1]["text"].startswith("[interrupted")
+    assert [each["result"] for each in done.of("tool_end")] == [answers[0]["text"]]
     assert not [pid for pid in pids if alive(int(pid))]
     assert not (nanocode.cwd / "ran").exists()
 

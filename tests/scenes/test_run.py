@@ -202,7 +202,7 @@ def test_a_limit_ends_the_run_with_3_and_a_valid_history(nanocode: Program, flag
 
 
 def test_the_time_limit_ends_a_hanging_tool(nanocode: Program) -> None:
-    with Peer([reply(call("bash", {"command": "sleep 600"}))]) as peer:
+    with Peer([reply(call("bash", {"command": "echo begun; sleep 600"}))]) as peer:
         done = nanocode.at(peer.url).run("--mode", "json", "--time-limit", "0.5", "go")
     assert done.code == 3
     assert_grammar(done.events)

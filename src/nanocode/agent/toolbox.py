@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from nanocode.agent.arguments import arguments, parsed
+from nanocode.agent.history import INTERRUPTED
 from nanocode.errors import LimitReached, ToolError, UsageError
 from nanocode.events import Emit, ToolEnded, ToolOutput, ToolStarted
 from nanocode.frozen import frozen
 from nanocode.messages import Call, Image, ToolAnswer
 from nanocode.settings import Settings
-from nanocode.tool import Context, Servers, Stamps, Tool, unwatched
+from nanocode.tool import Context, Interrupted, Servers, Stamps, Tool, unwatched
 
 NOTE_AT, STOP_AT = 3, 5
 _AT_ONCE = 8
@@ -65,7 +66,7 @@ class Toolbox:
                 await self._together(list(group), keep)
             else:
                 for call, times in group:
-                    keep(await self._one(call, times))
+                    keep(await self._one(call, times, keep))
         if self._guard.tripped(times for _, times in counted):
             raise LimitReached(
                 f"the model made the same call {STOP_AT} times in a row: `{calls[-1].name}`",
@@ -77,35 +78,47 @@ class Toolbox:
 
     async def _together(self, calls: list[tuple[Call, int]], keep: Callable[[ToolAnswer], None]) -> None:
         if len(calls) == 1:
-            keep(await self._one(*calls[0]))
+            keep(await self._one(*calls[0], keep))
             return
         room = asyncio.Semaphore(_AT_ONCE)
 
         async def run(call: Call, times: int) -> None:
             async with room:
-                keep(await self._one(call, times))
+                keep(await self._one(call, times, keep))
 
         async with asyncio.TaskGroup() as group:
             for call, times in calls:
                 group.create_task(run(call, times))
 
-    async def _one(self, call: Call, times: int) -> ToolAnswer:
+    async def _one(self, call: Call, times: int, keep: Callable[[ToolAnswer], None]) -> ToolAnswer:
         if times >= STOP_AT:
             words = f"not run: the same call {times} times in a row; do something else or ask the user"
             return ToolAnswer(call.id, call.name, words, failed=True)
-        answer = await self.call(call)
+        try:
+            answer = await self.call(call)
+        except Interrupted as cut:
+            keep(ToolAnswer(call.id, call.name, cut.text, failed=True))
+            raise asyncio.CancelledError from None
         note = f"\n[This is the same call {times} times in a row. Its result will not change by itself.]"
         text = _bounded(answer.text) + (note if times >= NOTE_AT else "")
         return ToolAnswer(call.id, call.name, text, answer.failed, answer.images)
 
     async def call(self, call: Call) -> Answer:
-        """Run one call between its `ToolStarted` and `ToolEnded`; every failure becomes words for the model."""
+        """Run one call between its `ToolStarted` and `ToolEnded`; every failure becomes words for the model.
+
+        Cancelled, it raises Interrupted where the tool has something to say of what it did.
+        """
         started = time.monotonic()
         self._emit(ToolStarted(call.id, call.name, _shown(call.arguments)))
         answer = Answer("interrupted", failed=True)
         stop = bytearray(1)
         try:
             answer = await self._run(call, stop)
+        except Interrupted as cut:
+            if not cut.text:
+                raise asyncio.CancelledError from None
+            answer = Answer(f"{_bounded(cut.text)}\n{INTERRUPTED}", failed=True)
+            raise Interrupted(answer.text) from None
         except ToolError as error:
             answer = Answer(str(error) + (f"\nhint: {error.hint}" if error.hint else ""), failed=True)
         except OSError as error:

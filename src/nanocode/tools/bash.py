@@ -10,7 +10,7 @@ from typing import Annotated
 
 from nanocode.errors import ToolError
 from nanocode.settings import SECRET_VARIABLES, Settings
-from nanocode.tool import Context, Result, tool
+from nanocode.tool import Context, Interrupted, Result, tool
 from nanocode.tools.capture import Capture
 from nanocode.tools.process import Process
 
@@ -32,13 +32,18 @@ async def bash(
         raise ToolError(f"the working folder `{settings.cwd}` is gone; nothing can run in it")
     capture, screen = Capture(), _Screen(context.output)
     seconds = timeout or settings.bash_seconds or None
+    code, interrupted = None, False
     try:
         code = await _run(_words(command, settings), settings, (capture.feed, screen.feed), seconds)
+    except asyncio.CancelledError:
+        interrupted = True
     finally:
         capture.close()
         screen.close()
-    ending = _ending(code, seconds)
     text = capture.text()
+    if interrupted:
+        raise Interrupted(text)
+    ending = _ending(code, seconds)
     if ending:
         raise ToolError(f"{text}\n{ending}" if text else ending)
     return Result(text or "[no output]")
