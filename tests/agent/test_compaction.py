@@ -20,6 +20,7 @@ from nanocode.agent.compaction import (
     last_request,
     plan,
 )
+from nanocode.agent.loop import CUT_SHORT
 from nanocode.messages import JOB_ENDED, USER_DID, Assistant, Call, Message, ToolAnswer, Usage, User
 from nanocode.settings import Settings
 
@@ -137,6 +138,11 @@ def test_news_are_not_the_users_words(news: str) -> None:
         view = compacted(found, "all is well")
         assert last_request(view) == "keep to the rules"
         assert last_request(compacted(Plan(view, (Assistant("on"),)), "still")) == "keep to the rules"
+
+
+def test_what_the_user_says_after_an_interrupt_are_the_users_words() -> None:
+    asked = f"{CUT_SHORT}\n\nuse tabs"
+    assert last_request((User("use spaces"), Assistant("as you"), User(asked))) == asked
 
 
 def test_nothing_gives_way_where_there_is_only_the_last_message_or_a_summary() -> None:

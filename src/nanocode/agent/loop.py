@@ -22,8 +22,9 @@ from nanocode.provider.catalog import Model
 from nanocode.provider.client import Client
 from nanocode.settings import Settings
 
-# Without it the model takes its cut answer for one that it ended itself.
-CUT_SHORT = "[The user interrupted the turn before this message.]"
+# Without it the model takes its cut answer for one that it ended itself. The user's own words follow it, so that it
+# must not begin as what is no word of the user does (`messages.USER_DID`).
+CUT_SHORT = "[The turn before this message was interrupted by the user.]"
 
 
 @dataclass(slots=True)
