@@ -51,7 +51,6 @@ from walk_h cimport (
     Walk,
     WalkCursor,
     WalkError,
-    WalkFolder,
     WalkGlob,
     WalkOptions,
     WalkVisit,
@@ -169,7 +168,7 @@ cdef extern from "search_tree.h" nogil:
     int scan_has(int isa)
     void scan_choose(int isa)
     int job_run(Job *job, int threads)
-    int tree_visit(void *self, int thread, WalkFolder *folder, void *entries, size_t count) noexcept
+    int tree_visit(void *self, int thread, int descriptor, void *entries, size_t count) noexcept
     void job_free(Job *job)
 
 ABI = 1
@@ -188,6 +187,7 @@ cdef int SELDOM = 170
 cdef size_t FEW_FILES = 16
 # Bytes of a folder's listing that one thread takes at once, some hundred files.
 cdef size_t LISTING = 8 << 10
+cdef size_t WHOLE = 32 << 10
 UTF32 = f"utf-32-{sys.byteorder[0]}e"
 
 
@@ -554,7 +554,9 @@ cdef class Answer:
         options.glob_count = globs.count
         options.threads = min(processors(), MOST_WORKERS)
         options.patience = FEW_FILES
-        options.piece = LISTING
+        # With a limit, a thread takes single files of a folder.
+        options.piece = LISTING if self.limit is None else WHOLE
+        options.over = &shift.job.ended
         options.spawn = spawn
         options.visit = <WalkVisit>tree_visit
         options.self = shift.job

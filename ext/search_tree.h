@@ -35,7 +35,7 @@ static File *tree_keep(Worker *worker, const File *file)
 }
 
 /* A `WalkVisit`; `self` is the job. */
-static int tree_visit(void *self, int thread, WalkFolder *folder, WalkEntry *entries, size_t count)
+static int tree_visit(void *self, int thread, int descriptor, WalkEntry *entries, size_t count)
 {
     Job *job = self;
     Worker *worker = tree_worker(job, thread);
@@ -45,7 +45,7 @@ static int tree_visit(void *self, int thread, WalkFolder *folder, WalkEntry *ent
     }
     for (size_t at = 0; at < count && !job_halted(job); at++) {
         File file = {0};
-        file_search(worker, &file, folder->descriptor, entries[at].name);
+        file_search(worker, &file, descriptor, entries[at].name);
         if (file.state == FILE_SEARCHED) {
             worker->searched++;
             if (!file.count && !file.over)

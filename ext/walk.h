@@ -9,18 +9,17 @@
        while ((step = walk_next(walk, &cursor)) …)  // what was kept, in path order
        walk_close(walk);
 
-   Without `visit`, all entries wanted are kept. With it, `visit(self, thread, folder, entries, count)` is called while
-   the walk runs, from any of its threads, for each batch of wanted entries of one folder, sorted by name within the
-   batch. `folder->descriptor` is open for `openat(folder->descriptor, entry->name, …)` and `walk_path` gives the
-   folder's path; both, and the names, are good only until `visit` returns. An entry is kept when `visit` sets its
-   `weight` or its `data`; then `walk_next` gives it in path order at the end, so an answer is put in order without a
-   sort of its own. The walk ends early as soon as the weights of the first entries in path order exceed `limit`: what
-   comes after them is not looked at, and what was found of it meanwhile is not given by `walk_next`, so the answer is
-   the same however many threads ran. `visit` returns nonzero when it is out of memory: that ends the walk with
-   `walk->failed` set.
+   Without `visit`, all entries wanted are kept. With it, `visit(self, thread, descriptor, entries, count)` is called
+   while the walk runs, from any of its threads, for each batch of wanted entries of one folder, sorted by name within
+   the batch, for `openat(descriptor, entry->name, …)`; the descriptor and the names are good only until `visit` returns.
+   An entry is kept when `visit` sets its `weight` or its `data`; then `walk_next` gives it in path order at the end, so
+   an answer is put in order without a sort of its own. The walk ends early as soon as the weights of the first entries
+   in path order exceed `limit`, and sets `*options.over`: the answer is the same however many threads ran, and
+   `walk_first.h` is how little is looked at that is not in it. `visit` returns nonzero when it is out of memory: that
+   ends the walk with `walk->failed` set.
    `thread` is below `options.threads`: an index for what each thread has of its own.
 
-   Folders wait in one LIFO; a folder that does not fit into one piece goes back to it, open, as soon as a piece is read,
+   Without a limit, folders wait in one LIFO; a folder that does not fit into one piece goes back to it, open, as soon as a piece is read,
    so that another thread may go on with it. Descriptors: two a thread and at most WALK_CONTINUED more. */
 
 #ifndef NANOCODE_WALK_H
@@ -73,6 +72,17 @@ typedef struct WalkNames {
     char bytes[];
 } WalkNames;
 
+/* What is to be done, in a walk with a limit; under the lock but for `cut`. */
+typedef struct WalkTask {
+    struct WalkTask *before, *next; /* in path order; `before` is NULL outside of the list */
+    WalkFolder *folder;
+    uint32_t from, upto; /* entries of the folder */
+    int64_t after;       /* the weight of what is done between this task and the next one */
+    int64_t room;        /* what the limit left for it when it was taken */
+    int listed, taken;
+    atomic_int cut; /* nothing of it can be in the answer */
+} WalkTask;
+
 struct WalkFolder {
     WalkFolder *all; /* the next of all folders of the walk */
     Layer *layers;
@@ -84,13 +94,14 @@ struct WalkFolder {
     int64_t depth;
     uint32_t count, room;
     atomic_int pieces; /* in work, and one more until the listing has ended */
+    WalkTask task;
     int descriptor, repository, pieces_read, own;
     atomic_int done;
     uint32_t length; /* of `place`: the path from the repository's root above, "" or with a slash at its end */
     char place[];
 };
 
-typedef int (*WalkVisit)(void *self, int thread, WalkFolder *folder, WalkEntry *entries, size_t count);
+typedef int (*WalkVisit)(void *self, int thread, int descriptor, WalkEntry *entries, size_t count);
 typedef int (*WalkSpawn)(void (*run)(void *), void *argument); /* 0 when a thread was started */
 
 typedef struct {
@@ -114,6 +125,7 @@ typedef struct {
     WalkSpawn spawn;
     WalkVisit visit;
     void *self;
+    int *over; /* or NULL; becomes 1 when what `visit` is still at is beyond the limit */
 } WalkOptions;
 
 typedef struct {
@@ -140,8 +152,8 @@ typedef struct {
     uint32_t waiting_count, waiting_room;
     WalkFolder *all;
     int busy, live, continued, idle;
-    WalkCursor front; /* how far the answer is final, and the weight of that part */
-    int64_t weight;
+    WalkTask tasks; /* the head of the list of a walk with a limit */
+    int64_t weight; /* of all that is done of it */
     atomic_int started, ended, failed, stopped;
     atomic_llong seen, listed;
     atomic_int next_thread;
@@ -158,6 +170,7 @@ typedef struct {
     WalkEntry *batch;
     size_t batch_room;
     GlobRun *runs;
+    WalkTask chunk;
 } WalkThread;
 
 /* The folder's path relative to the root, "" or with a slash at its end. */
@@ -165,6 +178,12 @@ static inline const char *walk_path(const Walk *walk, const WalkFolder *folder, 
 {
     *length = folder->length - walk->above;
     return folder->place + walk->above;
+}
+
+/* Whether only the first entries in path order are wanted. */
+static inline int walk_ordered(const WalkOptions *options)
+{
+    return options->limit != WALK_NO_LIMIT && options->sort && !options->newest;
 }
 
 static inline int walk_ended(Walk *walk)
@@ -175,10 +194,17 @@ static inline int walk_ended(Walk *walk)
            || atomic_load_explicit(&walk->stopped, memory_order_relaxed);
 }
 
+static inline void walk_end(Walk *walk)
+{
+    atomic_store(&walk->ended, 1);
+    if (walk->options.over)
+        __atomic_store_n(walk->options.over, 1, __ATOMIC_RELAXED);
+}
+
 static inline void walk_fail(Walk *walk, int error)
 {
     atomic_store(&walk->failed, error);
-    atomic_store(&walk->ended, 1);
+    walk_end(walk);
 }
 
 static inline uint64_t walk_key(const char *name, size_t length)
@@ -238,6 +264,7 @@ static inline WalkFolder *walk_folder(const WalkFolder *above, const char *name,
         return NULL;
     memset(folder, 0, sizeof *folder);
     folder->last_error = &folder->errors;
+    folder->task.folder = folder;
     folder->descriptor = -1;
     folder->depth = above ? above->depth + 1 : 1;
     folder->layers = above ? layer_take(above->layers) : NULL;
@@ -254,6 +281,15 @@ static inline WalkFolder *walk_folder(const WalkFolder *above, const char *name,
     return folder;
 }
 
+static inline void walk_names_free(WalkFolder *folder)
+{
+    while (folder->names) {
+        WalkNames *next = folder->names->next;
+        free(folder->names);
+        folder->names = next;
+    }
+}
+
 static inline void walk_folder_free(WalkFolder *folder)
 {
     while (folder->errors) {
@@ -261,11 +297,7 @@ static inline void walk_folder_free(WalkFolder *folder)
         free(folder->errors);
         folder->errors = next;
     }
-    while (folder->names) {
-        WalkNames *next = folder->names->next;
-        free(folder->names);
-        folder->names = next;
-    }
+    walk_names_free(folder);
     if (folder->descriptor >= 0)
         close(folder->descriptor);
     scope_leave(&folder->scope);
@@ -535,7 +567,7 @@ static inline int walk_show(WalkThread *thread, size_t *count)
         memcpy(batch, apart, *count * sizeof *apart);
         free(apart);
     }
-    if (listed && walk->options.visit(walk->options.self, thread->index, thread->folder, batch, listed) != 0)
+    if (listed && walk->options.visit(walk->options.self, thread->index, thread->folder->descriptor, batch, listed) != 0)
         return -1;
     for (size_t at = 0; at < *count; at++)
         if (batch[at].below || batch[at].weight || batch[at].data)
@@ -601,11 +633,7 @@ static inline int walk_trim(Walk *walk, WalkFolder *folder)
         folder->entries[at].name = to;
         to += folder->entries[at].length + 1;
     }
-    while (folder->names) {
-        WalkNames *next = folder->names->next;
-        free(folder->names);
-        folder->names = next;
-    }
+    walk_names_free(folder);
     names->next = NULL;
     folder->names = names;
     folder->count = kept;
@@ -636,13 +664,13 @@ static inline int walk_descend(WalkThread *thread, size_t count)
             continue;
         below->all = walk->all;
         walk->all = below;
-        if (walk_push(walk, below) < 0)
+        if (!walk_ordered(&walk->options) && walk_push(walk, below) < 0)
             return -1;
     }
     return 0;
 }
 
-/* -- the end of a folder, and how far the answer is final ------------------------------------------------------- */
+/* -- the end of a folder, and the answer ------------------------------------------------------------------------ */
 
 static inline int walk_cursor_push(WalkCursor *cursor, WalkFolder *folder)
 {
@@ -699,34 +727,41 @@ static inline void walk_cursor_free(WalkCursor *cursor)
     free(cursor->at);
 }
 
-/* Moves the front on, and ends the walk when what is before it exceeds the limit; under the lock. */
-static inline void walk_advance(Walk *walk)
+/* Lets go of what was looked at and is not in the answer. */
+static inline void walk_pack(WalkFolder *folder)
 {
-    while (!atomic_load_explicit(&walk->ended, memory_order_relaxed) && walk_next(walk, &walk->front) == WALK_ENTRY) {
-        const WalkEntry *entry = walk->front.entry;
-        if (entry)
-            walk->weight += walk->options.visit ? entry->weight : entry->listed;
-        if (walk->weight > walk->options.limit)
-            atomic_store(&walk->ended, 1);
+    uint32_t kept = 0;
+    for (uint32_t at = 0; at < folder->count; at++) {
+        const WalkEntry *entry = &folder->entries[at];
+        if (entry->below || entry->weight || entry->data)
+            folder->entries[kept++] = *entry;
     }
+    folder->count = kept;
+    if (kept)
+        return;
+    free(folder->entries);
+    folder->entries = NULL;
+    folder->room = 0;
+    walk_names_free(folder);
 }
 
 static inline void walk_finish(Walk *walk, WalkFolder *folder)
 {
-    if (folder->descriptor >= 0)
+    int ordered = walk_ordered(&walk->options);
+    if (folder->descriptor >= 0) {
         close(folder->descriptor);
+        if (ordered)
+            walk->continued--;
+    }
     folder->descriptor = -1;
     scope_leave(&folder->scope);
     layer_drop(folder->layers);
     folder->layers = NULL;
-    if (walk->options.sort && (folder->pieces_read > 1 || walk->options.visit))
+    if (ordered && walk->options.visit)
+        walk_pack(folder);
+    else if (!ordered && walk->options.sort && (folder->pieces_read > 1 || walk->options.visit))
         walk_sort(folder->entries, folder->count);
     atomic_store_explicit(&folder->done, 1, memory_order_release);
-    if (walk->options.limit != WALK_NO_LIMIT && walk->options.sort && !walk->options.newest) {
-        pthread_mutex_lock(&walk->lock);
-        walk_advance(walk);
-        pthread_mutex_unlock(&walk->lock);
-    }
 }
 
 static inline void walk_piece_done(Walk *walk, WalkFolder *folder)
@@ -797,7 +832,8 @@ static inline int walk_piece(WalkThread *thread, size_t used)
     if (found < 0)
         return -1;
     size_t count = (size_t)found;
-    atomic_fetch_add_explicit(&walk->seen, (long long)count, memory_order_relaxed);
+    int shows = options->visit && !walk_ordered(options);
+    atomic_fetch_add_explicit(&walk->seen, shows || !options->visit ? (long long)count : 1, memory_order_relaxed);
     if (options->sort || options->visit)
         walk_sort(thread->batch, count);
     for (size_t at = 0; at < count; at++) {
@@ -809,7 +845,7 @@ static inline int walk_piece(WalkThread *thread, size_t used)
     if (!options->visit && !options->sort && !options->newest && options->limit != WALK_NO_LIMIT
         && atomic_fetch_add(&walk->listed, listed) + listed > options->limit)
         atomic_store(&walk->ended, 1);
-    if (options->visit && walk_show(thread, &count) < 0)
+    if (shows && walk_show(thread, &count) < 0)
         return -1;
     return walk_settle(thread, count, ignored);
 }
@@ -921,6 +957,8 @@ static inline WalkFolder *walk_take(Walk *walk, int worked)
     return folder;
 }
 
+#include "walk_first.h"
+
 static inline int walk_thread_make(WalkThread *thread, Walk *walk)
 {
     size_t globs = walk->options.glob_count;
@@ -947,17 +985,15 @@ static inline void walk_thread_free(WalkThread *thread)
     free(thread->buffer);
 }
 
-static inline void walk_work(Walk *walk)
+static inline void walk_work_all(WalkThread *thread)
 {
-    WalkThread thread;
+    Walk *walk = thread->walk;
     int worked = 0, retire = 0;
-    if (walk_thread_make(&thread, walk) < 0)
-        walk_fail(walk, ENOMEM);
-    while (!retire && (thread.folder = walk_take(walk, worked))) {
-        int begun = thread.folder->descriptor >= 0 ? 1 : walk_begin(walk, thread.folder);
+    while (!retire && (thread->folder = walk_take(walk, worked))) {
+        int begun = thread->folder->descriptor >= 0 ? 1 : walk_begin(walk, thread->folder);
         worked = 1;
         if (begun > 0)
-            walk_read_folder(&thread);
+            walk_read_folder(thread);
         /* With too few descriptors for all threads, this one leaves its folder to the others. */
         retire = begun == 0;
     }
@@ -967,6 +1003,17 @@ static inline void walk_work(Walk *walk)
         pthread_cond_broadcast(&walk->changed);
         pthread_mutex_unlock(&walk->lock);
     }
+}
+
+static inline void walk_work(Walk *walk)
+{
+    WalkThread thread;
+    if (walk_thread_make(&thread, walk) < 0)
+        walk_fail(walk, ENOMEM);
+    else if (walk_ordered(&walk->options))
+        walk_work_first(&thread);
+    else
+        walk_work_all(&thread);
     walk_thread_free(&thread);
 }
 
@@ -989,7 +1036,7 @@ static inline void walk_run(Walk *walk)
     /* A retired thread may have left folders behind. */
     while (walk->live)
         pthread_cond_wait(&walk->changed, &walk->lock);
-    int left = walk->waiting_count && !walk_ended(walk);
+    int left = !walk_ended(walk) && (walk->waiting_count || walk_ordered(&walk->options));
     pthread_mutex_unlock(&walk->lock);
     if (left)
         walk_work(walk);
@@ -1075,7 +1122,6 @@ static inline void walk_close(Walk *walk)
         walk_folder_free(walk->all);
         walk->all = next;
     }
-    walk_cursor_free(&walk->front);
     if (walk->root_descriptor >= 0)
         close(walk->root_descriptor);
     pthread_mutex_destroy(&walk->lock);
@@ -1118,11 +1164,19 @@ static inline Walk *walk_open(const WalkOptions *options)
     walk->all = walk->root;
     walk->root->depth = 1;
     walk->root->descriptor = fcntl(walk->root_descriptor, F_DUPFD_CLOEXEC, 0);
-    if (walk->root->descriptor < 0 || walk_push(walk, walk->root) < 0 || walk_cursor_push(&walk->front, walk->root) < 0) {
+    if (walk->root->descriptor < 0) {
         walk_close(walk);
         return NULL;
     }
-    walk->continued = 1;
+    if (walk_ordered(&walk->options)) {
+        walk->tasks.before = walk->tasks.next = &walk->tasks;
+        walk_link(&walk->root->task, &walk->tasks);
+    } else if (walk_push(walk, walk->root) < 0) {
+        walk_close(walk);
+        return NULL;
+    } else {
+        walk->continued = 1;
+    }
     return walk;
 }
 

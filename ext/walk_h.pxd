@@ -31,7 +31,7 @@ cdef extern from "walk.h" nogil:
         WalkError *errors
         int64_t ignored
         int descriptor
-    ctypedef int (*WalkVisit)(void *self, int thread, WalkFolder *folder, WalkEntry *entries, size_t count) noexcept
+    ctypedef int (*WalkVisit)(void *self, int thread, int descriptor, WalkEntry *entries, size_t count) noexcept
     ctypedef int (*WalkSpawn)(void (*run)(void *) noexcept nogil, void *argument) noexcept
     ctypedef struct WalkOptions:
         const char *root
@@ -46,6 +46,7 @@ cdef extern from "walk.h" nogil:
         WalkSpawn spawn
         WalkVisit visit
         void *self
+        int *over
     ctypedef struct WalkCursor:
         WalkFolder *folder
         WalkEntry *entry

@@ -13,13 +13,13 @@ static int spawn(void (*run)(void *), void *argument)
     return pthread_detach(thread);
 }
 
-static int visit(void *self, int thread, WalkFolder *folder, WalkEntry *entries, size_t count)
+static int visit(void *self, int thread, int descriptor, WalkEntry *entries, size_t count)
 {
     atomic_llong *files = self;
     struct stat facts;
     (void)thread;
     for (size_t at = 0; at < count; at++)
-        entries[at].weight = fstatat(folder->descriptor, entries[at].name, &facts, AT_SYMLINK_NOFOLLOW) == 0;
+        entries[at].weight = fstatat(descriptor, entries[at].name, &facts, AT_SYMLINK_NOFOLLOW) == 0;
     atomic_fetch_add(files, (long long)count);
     return 0;
 }
@@ -29,7 +29,7 @@ static pthread_mutex_t door = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t opened = PTHREAD_COND_INITIALIZER;
 static int visitors, been[WALK_MOST_THREADS];
 
-static int meet(void *self, int thread, WalkFolder *folder, WalkEntry *entries, size_t count)
+static int meet(void *self, int thread, int descriptor, WalkEntry *entries, size_t count)
 {
     struct timespec until;
     int failed;
@@ -47,7 +47,7 @@ static int meet(void *self, int thread, WalkFolder *folder, WalkEntry *entries, 
     }
     failed = *(int *)self;
     pthread_mutex_unlock(&door);
-    (void)folder, (void)entries, (void)count;
+    (void)descriptor, (void)entries, (void)count;
     return failed;
 }
 
@@ -89,12 +89,12 @@ int main(int count, char **words)
         return 1;
     }
     char *real = realpath(words[1], NULL);
-    for (int round = 0; round < 12; round++) {
+    for (int round = 0; round < 16; round++) {
         WalkOptions options = {.root = words[1], .real = real, .ignore = 1, .sort = 1, .kinds = 15, .threads = 8};
         options.depth = WALK_NO_LIMIT;
-        options.limit = round % 3 == 1 ? 300 : WALK_NO_LIMIT;
-        options.kinds = round % 3 == 2 ? 1 << WALK_FILE : 15;
-        options.visit = round % 3 == 2 ? visit : NULL;
+        options.limit = round & 1 ? 300 : WALK_NO_LIMIT;
+        options.kinds = round & 2 ? 1 << WALK_FILE : 15;
+        options.visit = round & 2 ? visit : NULL;
         options.self = &files;
         options.piece = 1;
         options.spawn = spawn;

@@ -3,6 +3,7 @@
 import os
 import random
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -198,6 +199,47 @@ def test_the_answer_does_not_depend_on_the_threads(tmp_path: Path) -> None:
     for _ in range(20):
         found = native.search(str(tmp_path), "needl.", limit=200)
         assert (found.files, found.matches, found.limit_reached) == (expected.files, 200, True)
+
+
+def deep_tree(top: Path) -> None:
+    """Folders in folders, more than are held open, each with files before and after the folder in it."""
+    place = top
+    for depth in range(40):
+        place.mkdir(exist_ok=True)
+        for name in "az":
+            for number in range(12):
+                (place / f"{name}{number:02}").write_text("needle\n" * ((depth + number) % 5 == 0) + "other\n")
+        place = place / "middle"
+
+
+@pytest.mark.parametrize("limit", [0, 1, 7, 50, 120, 200, 1000])
+def test_the_first_matches_of_a_deep_tree_are_those_in_path_order(tmp_path: Path, limit: int) -> None:
+    deep_tree(tmp_path)
+    for mode in ("lines", "files", "count"):
+        expected = reference.search(str(tmp_path), "needle", limit=limit, mode=mode)
+        for _ in range(5):
+            found = native.search(str(tmp_path), "needle", limit=limit, mode=mode)
+            assert (found.files, found.limit_reached) == (expected.files, expected.limit_reached)
+
+
+@pytest.fixture
+def one_processor() -> Iterator[None]:
+    if not hasattr(os, "sched_setaffinity"):
+        pytest.skip("the processors of a thread cannot be chosen here")
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(before)})
+    yield
+    os.sched_setaffinity(0, before)
+
+
+@pytest.mark.usefixtures("one_processor")
+@pytest.mark.parametrize("limit", [1, 7, 50, 120])
+def test_no_file_is_read_beyond_the_match_that_is_left_out(tmp_path: Path, limit: int) -> None:
+    deep_tree(tmp_path)
+    expected = reference.search(str(tmp_path), "needle", limit=limit)
+    found = native.search(str(tmp_path), "needle", limit=limit)
+    assert expected.limit_reached and found.limit_reached
+    assert found.searched == expected.searched
 
 
 def test_an_unknown_instruction_set_is_an_error_that_names_the_known_ones() -> None:
