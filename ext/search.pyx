@@ -44,6 +44,9 @@ from nanocode.hot.trial import trial
 cdef extern from "Python.h":
     bint PyUnicode_IS_ASCII(object text)
 
+cdef extern from "fcntl.h":
+    int AT_FDCWD
+
 from walk_h cimport (
     WALK_ENTRY,
     WALK_FILE,
@@ -528,7 +531,7 @@ cdef class Answer:
         cdef Shift shift = self.shift(1)
         shift.job.paths[0] = PyBytes_AS_STRING(self.base)
         shift.job.follow = 1
-        shift.job.folder = os.open(b".", os.O_RDONLY | os.O_DIRECTORY)
+        shift.job.folder = AT_FDCWD
         shift.run(1)
         if shift.job.files[0].state != FILE_UNSEEN:
             self.searched += shift.job.files[0].state == FILE_SEARCHED
@@ -612,7 +615,11 @@ cdef class Answer:
     cdef int large(self, path) except -1:
         """Search one large file with all threads."""
         room = self.room()
-        descriptor = opened(self.base + path, follow=not path)
+        try:
+            descriptor = opened(self.base + path, follow=not path)
+        except OSError as error:
+            self.unreadable.append((path, (error.strerror or str(error)).lower()))
+            return 0
         size = os.fstat(descriptor).st_size
         cdef Shift shift = Shift(self.wanted, self.stop, (size + PIECE - 1) // PIECE)
         cdef Job *job = shift.job
@@ -695,7 +702,11 @@ cdef class Answer:
         return 0
 
     cdef list surrounded(self, path, hits, over):
-        descriptor = opened(self.base + path, follow=not path)
+        try:
+            descriptor = opened(self.base + path, follow=not path)
+        except OSError:
+            # It has gone meanwhile, or only its folder's descriptor leads to it; what was found stays.
+            return hits
         try:
             return lines_around(blocks(descriptor, whole=self.wanted.multiline), hits, self.context, over)
         finally:

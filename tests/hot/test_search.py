@@ -307,6 +307,26 @@ def test_what_cannot_be_read_is_reported_and_the_rest_searched(twin: ModuleType,
     assert [each.path for each in answer.files] == [b"b"] and answer.searched == 1
 
 
+@pytest.mark.skipif(os.name != "posix", reason="needs folders as descriptors")
+@pytest.mark.parametrize("size", [0, 9 << 20])
+def test_a_path_too_long_for_the_system_fails_no_search(twin: ModuleType, tmp_path: Path, size: int) -> None:
+    # Only its folder's descriptor leads to the file, as when a folder above is renamed meanwhile.
+    folder, length = os.open(tmp_path, os.O_RDONLY), len(os.fsencode(tmp_path))
+    while length < 3900:
+        name = "d" * min(200, 3999 - length)
+        os.mkdir(name, dir_fd=folder)
+        above, folder = folder, os.open(name, os.O_RDONLY, dir_fd=folder)
+        os.close(above)
+        length += len(name) + 1
+    with open(os.open("f" * 200, os.O_CREAT | os.O_WRONLY, dir_fd=folder), "wb") as file:
+        file.write(b"before\nneedle\n" + b"after\n" * (size // 6))
+    os.close(folder)
+    (tmp_path / "near").write_text("needle")
+    answer = twin.search(str(tmp_path), "needle", context=1)
+    assert answer.files[-1].path == b"near"
+    assert len(answer.files) + len(answer.unreadable) == 2
+
+
 def test_the_stop_byte_ends_it(twin: ModuleType, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("hit")
     answer = twin.search(str(tmp_path), "hit", stop=bytearray(b"\1"))
