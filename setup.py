@@ -160,7 +160,10 @@ class BuildTwins(build_ext):
         self.force = self.force or not stamp.exists() or stamp.read_text(encoding="utf-8") != variant()
         stamp.unlink(missing_ok=True)
         options: dict[str, Any] = {"compiler_directives": directives(), "include_path": ["ext"], "quiet": True}
-        made = cythonize(self.extensions, build_dir=self.build_temp, force=self.force, **options)
+        self.parallel = self.parallel or os.cpu_count()
+        made = cythonize(
+            self.extensions, build_dir=self.build_temp, force=self.force, nthreads=self.parallel or 0, **options
+        )
         for extension, compiled in zip(self.extensions, made, strict=True):
             extension.sources = compiled.sources
         super().build_extensions()

@@ -19,8 +19,9 @@
    ends the walk with `walk->failed` set.
    `thread` is below `options.threads`: an index for what each thread has of its own.
 
-   Without a limit, folders wait in one LIFO; a folder that does not fit into one piece goes back to it, open, as soon as a piece is read,
-   so that another thread may go on with it. Descriptors: two a thread and at most WALK_CONTINUED more. */
+   Without a limit, folders wait in one LIFO; a folder that does not fit into one piece goes back to it, open, as soon as
+   a piece is read, so that another thread may go on with it. Descriptors: two a thread and at most WALK_CONTINUED more.
+   */
 
 #ifndef NANOCODE_WALK_H
 #define NANOCODE_WALK_H
