@@ -136,7 +136,7 @@ def screens() -> str:
     record = plot.newest("terminal")
     return (
         "The terminal under an answer of 2,000 deltas a second, beside the same session shown by the two Python "
-        f"libraries for it, while others worked too, {made_on(record)} "
+        f"libraries for it, {made_on(record)} "
         "(`python benchmarks/bench_terminal.py --deltas 12000`):"
     )
 
