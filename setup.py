@@ -160,12 +160,11 @@ class BuildTwins(build_ext):
         self.force = self.force or not stamp.exists() or stamp.read_text(encoding="utf-8") != variant()
         stamp.unlink(missing_ok=True)
         options: dict[str, Any] = {"compiler_directives": directives(), "include_path": ["ext"], "quiet": True}
-        self.parallel = self.parallel or os.cpu_count()
-        made = cythonize(
-            self.extensions, build_dir=self.build_temp, force=self.force, nthreads=self.parallel or 0, **options
-        )
+        made = cythonize(self.extensions, build_dir=self.build_temp, force=self.force, **options)
         for extension, compiled in zip(self.extensions, made, strict=True):
             extension.sources = compiled.sources
+        # Compilers wait in threads; cythonize would need processes, which not every system lets it have.
+        self.parallel = self.parallel or os.cpu_count()
         super().build_extensions()
         for extension in self.extensions if traced() else ():
             self.copy_file(extension.sources[0], "ext")
