@@ -381,7 +381,6 @@ static void dfa_forget(Dfa *dfa, uint32_t *live, int lives)
 {
     uint16_t *keys = dfa->keys;
     State kept[DFA_LIVES];
-    uint32_t room = dfa->keys_room;
     for (int i = 0; i < lives; i++)
         kept[i] = dfa->states[live[i] >> dfa->shift];
     dfa->keys = NULL;
@@ -391,7 +390,6 @@ static void dfa_forget(Dfa *dfa, uint32_t *live, int lives)
         live[i] = dfa_intern(dfa, keys + kept[i].key, kept[i].size, kept[i].side, kept[i].held, kept[i].hit);
         dfa->failed = live[i] == 0;
     }
-    (void)room;
     free(keys);
 }
 
