@@ -656,9 +656,12 @@ static void file_read(Worker *worker, File *file, int descriptor, uint64_t claim
         ssize_t got;
         if (claimed > at + have && claimed - at - have < wanted)
             wanted = (size_t)(claimed - at - have);
-        /* A file that claims no size, as those of `/proc`, may have no end. */
-        if (!claimed && job->longest - (size_t)(at + have) < wanted)
-            wanted = job->longest - (size_t)(at + have);
+        /* A file that claims no size, as those of `/proc`, may have no end, and give whole words of memory only. */
+        if (!claimed) {
+            if (job->longest - (size_t)(at + have) < wanted)
+                wanted = job->longest - (size_t)(at + have);
+            wanted -= wanted % 8;
+        }
         got = filled(descriptor, worker->buffer + have, wanted, at + have);
         if (got < 0) {
             file->state = FILE_FAILED;
