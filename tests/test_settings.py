@@ -67,6 +67,14 @@ def test_a_settings_file_that_cannot_be_used_is_a_warning(tmp_path: Path, conten
     assert len(warnings) == 1 and "settings.json" in warnings[0]
 
 
+@pytest.mark.parametrize("value", ["many", "2.5", [3], {}])
+def test_a_setting_that_is_no_whole_number_is_told_in_words(tmp_path: Path, value: Any) -> None:
+    save(tmp_path, {"tries": value})
+    settings, warnings = resolved(tmp_path)
+    assert warnings == (f"`setting tries` is ignored: `{value}` is not a whole number; using 3",)
+    assert settings.tries == 3
+
+
 def test_the_folder_moves(tmp_path: Path) -> None:
     assert resolved(tmp_path)[0].directory == tmp_path / ".nanocode"
     assert resolved(tmp_path, NANOCODE_DIR=str(tmp_path / "x"))[0].directory == tmp_path / "x"

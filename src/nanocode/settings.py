@@ -286,7 +286,10 @@ def _parsed(row: Variable, value: Any) -> Any:
         return _WORDS[str(value).lower()]
     if isinstance(row.default, int | float):
         kind = type(row.default)
-        number = kind(value)
+        try:
+            number = kind(value)
+        except (TypeError, ValueError):
+            raise ValueError(f"`{value}` is not a {'whole ' if kind is int else ''}number") from None
         if number != number:
             raise ValueError("`nan` is not a number")
         return min(max(number, kind(row.low)), kind(row.high))

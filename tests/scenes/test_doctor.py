@@ -93,6 +93,14 @@ def test_what_works_less_well_is_noted(nanocode: Program) -> None:
     assert [found[name] for name in ("bash", "git", "terminal", "settings", "model")] == ["note"] * 4 + ["ok"]
 
 
+def test_a_setting_that_cannot_be_read_comes_with_what_to_do(nanocode: Program) -> None:
+    (nanocode.home / ".nanocode").mkdir()
+    (nanocode.home / ".nanocode" / "settings.json").write_text('{"tries": [3]}')
+    done = nanocode.run("--demo", "doctor")
+    assert done.code == 0
+    assert "`[3]` is not a whole number; using 3\n                hint: correct it" in done.out
+
+
 def test_mcp_servers_are_started_once_side_by_side(nanocode: Program) -> None:
     entries: dict[str, dict[str, Any]] = {
         fault: {"command": sys.executable, "args": [str(SERVER), fault]} for fault in ("fine", "dead", "silent")

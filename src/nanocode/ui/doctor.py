@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from nanocode.mcp.link import Link
 
 GOOD, NOTE, BAD = "ok", "note", "bad"
+_AGAIN = "`pip install --no-cache-dir --force-reinstall .` in the clone"
 _LIBRARIES = ("httpx", "orjson", "regex", "tiktoken", "prompt-toolkit")
 
 
@@ -37,7 +38,7 @@ def examine(settings: Settings, warnings: tuple[str, ...]) -> Iterator[Finding]:
     """Look at everything: start each MCP server once, and last ask the endpoint for its list of models."""
     yield _core()
     yield _libraries()
-    yield from (Finding("settings", NOTE, warning) for warning in warnings)
+    yield from (Finding("settings", NOTE, warning, "correct it, or take it out") for warning in warnings)
     yield _folder(settings)
     yield from _programs(settings)
     yield _terminal(settings)
@@ -66,7 +67,7 @@ def _core() -> Finding:
     words = f"nanocode {__version__}, {hot.BACKEND} core, Python {platform.python_version()}, {platform.platform()}"
     if hot.BACKEND == "native" or hot.REASON == "NANOCODE_EXT=off":
         return Finding("core", GOOD, words)
-    again = "install a C compiler, then `pip install --no-cache-dir --force-reinstall nanocode`"
+    again = f"install a C compiler, then {_AGAIN}"
     return Finding("core", NOTE, f"{words}: {hot.REASON}", again)
 
 
@@ -80,7 +81,7 @@ def _libraries() -> Finding:
     # orjson has no wheels for every Python; the standard library serves there.
     state = BAD if set(missing) - {"orjson"} else GOOD
     words = ", ".join(found) + (f"; without {', '.join(missing)}" if missing else "")
-    return Finding("libraries", state, words, "pip install --force-reinstall nanocode" if state == BAD else "")
+    return Finding("libraries", state, words, _AGAIN if state == BAD else "")
 
 
 def _folder(settings: Settings) -> Finding:
