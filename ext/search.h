@@ -28,6 +28,12 @@
 /* A file of up to BUFFER bytes is read at once; a larger one in pieces of whole lines. */
 #define BUFFER (256u << 10)
 #define SLACK 64
+/* Bytes stand in a buffer as in the pages that they come from: else the kernel copies them a quarter slower. */
+#define ALIGNED 16
+/* What files of `/proc` that show memory give is whole words of it. */
+#define WORD 8
+/* Read beyond a piece for the end of its last line, at first. */
+#define TAIL 4096
 #define LANES 8
 #define LANE_BYTES 64
 /* Strides between two looks at the lanes. */
@@ -628,7 +634,7 @@ static int lacks_needles(const Engine *engine, const uint8_t *begin, const uint8
 static int buffer_grow(Worker *worker)
 {
     size_t most = worker->job->longest + 8, room = worker->room * 2 > most ? most : worker->room * 2;
-    uint8_t *moved = realloc(worker->buffer, room + SLACK);
+    uint8_t *moved = realloc(worker->buffer, ALIGNED + room + SLACK);
     if (moved == NULL) {
         job_fail(worker->job);
         return 0;
@@ -636,6 +642,21 @@ static int buffer_grow(Worker *worker)
     worker->buffer = moved;
     worker->room = room;
     return 1;
+}
+
+/* Where the buffer holds what begins at `at` of a file. */
+static uint8_t *base_of(const Worker *worker, uint64_t at)
+{
+    return worker->buffer + at % ALIGNED;
+}
+
+/* Let the buffer, which holds `have` bytes from `at` on, begin at `first` instead. */
+static void buffer_drop(const Worker *worker, uint64_t *at, size_t *have, const uint8_t *first)
+{
+    size_t dropped = (size_t)(first - base_of(worker, *at));
+    *at += dropped;
+    *have -= dropped;
+    memmove(base_of(worker, *at), first, *have);
 }
 
 /* Search the lines of a file that start in [from, upto); `claimed` is its size, 0 when that is not known. */
@@ -651,18 +672,21 @@ static void file_read(Worker *worker, File *file, int descriptor, uint64_t claim
     else if (job->mode == MODE_COUNT)
         sights.room = UINT64_MAX;
     for (;;) {
-        const uint8_t *begin = worker->buffer, *end;
+        uint8_t *base = base_of(worker, at);
+        const uint8_t *begin = base, *end;
         size_t wanted = worker->room - have;
         ssize_t got;
         if (claimed > at + have && claimed - at - have < wanted)
             wanted = (size_t)(claimed - at - have);
-        /* A file that claims no size, as those of `/proc`, may have no end, and give whole words of memory only. */
+        /* A file that claims no size, as those of `/proc`, may have no end. */
         if (!claimed) {
             if (job->longest - (size_t)(at + have) < wanted)
                 wanted = job->longest - (size_t)(at + have);
-            wanted -= wanted % 8;
+            wanted -= wanted % WORD;
         }
-        got = filled(descriptor, worker->buffer + have, wanted, at + have);
+        if (at + have < upto && wanted > TAIL && upto - at - have < wanted - TAIL)
+            wanted = (size_t)(upto - at - have) + TAIL;
+        got = filled(descriptor, base + have, wanted, at + have);
         if (got < 0) {
             file->state = FILE_FAILED;
             file->error = errno;
@@ -686,47 +710,46 @@ static void file_read(Worker *worker, File *file, int descriptor, uint64_t claim
         if (!entered) {
             /* The buffer begins one byte early: when that ends a line, the next one starts right at `from`. */
             const uint8_t *found = memchr(begin, '\n', have);
-            size_t dropped = found ? (size_t)(found - begin) + 1 : have;
-            at += dropped;
-            have -= dropped;
-            memmove(worker->buffer, begin + dropped, have);
-            entered = found != NULL;
-            if (!entered) {
+            if (found == NULL) {
+                buffer_drop(worker, &at, &have, base + have);
                 if (ended || at >= upto || job_halted(job))
                     return;
                 continue;
             }
+            begin = found + 1;
         }
-        if (!torn && at + (uint64_t)(begin - worker->buffer) >= upto)
+        if (!torn && at + (uint64_t)(begin - base) >= upto)
             return;
-        end = worker->buffer + have;
+        end = base + have;
         if ((size_t)(end - begin) >= job->longest && memchr(begin, '\n', job->longest) == NULL)
             end = begin + character_end(begin, job->longest);
         else if (!ended || (size_t)(end - begin) >= job->longest)
             end = line_start(begin, end);
         if (end == begin && !ended) {
             /* One line fills the buffer; what stands before it is looked at again. */
-            if (!buffer_grow(worker))
+            if (!entered)
+                buffer_drop(worker, &at, &have, begin);
+            else if (worker->room - have < WORD && !buffer_grow(worker))
                 return;
+            entered = 1;
             continue;
         }
-        if (at + (uint64_t)(end - worker->buffer) >= upto) {
+        if (at + (uint64_t)(end - base) >= upto) {
             /* Lines that start beyond are another's: end with the one that is under way there. */
-            const uint8_t *last = upto - 1 > at ? worker->buffer + (upto - 1 - at) : worker->buffer;
+            const uint8_t *last = upto - 1 > at ? base + (upto - 1 - at) : base;
             last = line_end(last < begin ? begin : last, end);
             end = last < end ? last + 1 : end;
         }
         if (end > begin) {
             torn = end[-1] != '\n';
-            if (!block(&sights, begin, end) || (upto == UINT64_MAX && ended && end == worker->buffer + have))
+            if (!block(&sights, begin, end) || (upto == UINT64_MAX && ended && end == base + have))
                 return;
             sights.number += scan.newlines(sights.counted, end) + (uint64_t)torn;
             file->lines = sights.number - 1;
         }
         sights.first = 0;
-        at += (uint64_t)(end - worker->buffer);
-        have = (size_t)(worker->buffer + have - end);
-        memmove(worker->buffer, end, have);
+        entered = 1;
+        buffer_drop(worker, &at, &have, end);
         if ((ended && have == 0) || job_halted(job) || (!torn && at >= upto))
             return;
     }
@@ -822,7 +845,7 @@ static int worker_prepare(Job *job, int number)
     worker->job = job;
     worker->number = number;
     worker->room = BUFFER;
-    worker->buffer = malloc(BUFFER + SLACK);
+    worker->buffer = malloc(ALIGNED + BUFFER + SLACK);
     worker->dfa = dfa_new(&job->engine->program, 0, job->engine->tier == TIER_DFA);
     worker->mirrored = dfa_new(&job->engine->mirrored, 1, 0);
     worker->trier = job->engine->tried ? trier_new(&job->engine->trial) : NULL;

@@ -192,6 +192,21 @@ def test_the_twins_cut_the_same_endless_line(isa: str, tmp_path: Path, pattern: 
     same(tmp_path, pattern)
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_each_line_is_met_once_at_the_seams_of_a_file_that_threads_share(tmp_path: Path, seed: int) -> None:
+    choose = random.Random(seed)
+    data = bytearray()
+    while len(data) < 10 << 20:
+        # One that ends at a seam of pieces or of reads, or just before or after, or some that go on far beyond it.
+        seam = (len(data) >> 18) + 1 << 18
+        size = choose.choice([seam - len(data) + choose.randrange(-3, 4), choose.randrange(9000), 300_000])
+        data += b"x" * max(size - 7, 0) + choose.choice([b"needle", b"other"]) + b"\n"
+    (tmp_path / "file").write_bytes(data)
+    expected = [number for number, line in enumerate(data.split(b"\n"), 1) if b"needle" in line]
+    for pattern in ("needle", "n[e]+dle"):
+        assert [line.number for line in native.search(str(tmp_path), pattern).files[0].lines] == expected
+
+
 def test_the_answer_does_not_depend_on_the_threads(tmp_path: Path) -> None:
     for number in range(300):
         (tmp_path / f"{number:03}").write_text("needle\n" * (number % 7) + "other\n" * 50)
