@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from nanocode.guard.secrets import REDACTED, Redactor, known
@@ -52,6 +52,9 @@ def test_a_value_too_short_to_be_a_secret_stays() -> None:
 
 
 @given(st.text(min_size=12, max_size=30), st.text(max_size=20), st.integers(0, 1))
+@example("0" * 12, "\0", 0)
+@example("0" * 12, "\0", 1)
+@example("n" * 12, "\n", 1)
 def test_a_line_stays_json_and_holds_no_known_value_at_any_depth(value: str, around: str, depth: int) -> None:
     value = value.encode("utf-8", "replace").decode()
     text = f"{around}{value}{around}"

@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from typing import Any
 
-from nanocode.jsontext import dumps
+from nanocode.jsontext import dumps, loads
 from nanocode.settings import SECRET_VARIABLES
 
 REDACTED = "[redacted]"
@@ -23,15 +24,33 @@ class Redactor:
     def __init__(self, values: Iterable[str]) -> None:
         known = sorted({value for value in values if len(value) >= _SHORTEST}, key=len, reverse=True)
         self._values = known
-        # A value stands in a line as JSON text, and once more escaped inside the arguments of a call.
-        self._lines = [form for value in known for form in _escaped(value)]
+        # A value stands in a string as it is, and escaped inside the arguments of a call.
+        self._forms = [form for value in known for form in dict.fromkeys((_escaped(value), value))]
+        self._marks = [_escaped(form).encode() for form in self._forms]
 
     def line(self, line: bytes) -> bytes:
-        """A JSON line without the known values; it stays valid JSON."""
-        for form in self._lines:
-            if form in line:
-                line = line.replace(form, REDACTED.encode())
-        return line
+        """A JSON line without the known values; it stays valid JSON, and so does JSON inside its strings."""
+        if not any(mark in line for mark in self._marks):
+            return line
+        return dumps(self._cleaned(loads(line))) + (b"\n" if line.endswith(b"\n") else b"")
+
+    def _cleaned(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return self._without(value)
+        if isinstance(value, list):
+            return [self._cleaned(each) for each in value]
+        if isinstance(value, dict):
+            return {self._without(name): self._cleaned(each) for name, each in value.items()}
+        return value
+
+    def _without(self, text: str) -> str:
+        left = text
+        for form in self._forms:
+            left = left.replace(form, REDACTED)
+        # The arguments of a call are JSON inside JSON, where a value may begin in the midst of an escape.
+        if left != text and _is_json(text) and not _is_json(left):
+            return dumps(self._cleaned(loads(text))).decode()
+        return left
 
     def text(self, text: str) -> str:
         """Text without the known values and without what looks like a token."""
@@ -40,10 +59,16 @@ class Redactor:
         return _SHAPES.sub(REDACTED, text)
 
 
-def _escaped(value: str) -> list[bytes]:
-    once = dumps(value)[1:-1]
-    twice = dumps(once.decode())[1:-1]
-    return [once] if once == twice else [twice, once]
+def _escaped(text: str) -> str:
+    return dumps(text)[1:-1].decode()
+
+
+def _is_json(text: str) -> bool:
+    try:
+        loads(text)
+    except ValueError:
+        return False
+    return True
 
 
 def known(environ: Mapping[str, str]) -> list[str]:
