@@ -501,7 +501,7 @@ cdef class Answer:
         self.wanted = wanted
         self.mode = mode
         self.context = context
-        self.limit = limit
+        self.limit = None if limit is None else min(limit, WALK_NO_LIMIT - 1)
         self.stop = stop
         self.unreadable = []
         self.files = []

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -64,6 +65,20 @@ def test_the_owner_stays(tmp_path: Path) -> None:
     atomic.replace(tmp_path / "a", b"two")
     facts = (tmp_path / "a").stat()
     assert (facts.st_uid, facts.st_gid, stat.S_IMODE(facts.st_mode)) == (1234, 2345, 0o6755)
+
+
+@pytest.mark.skipif(not ROOT, reason="only root may give a file away")
+def test_an_owner_that_a_user_namespace_does_not_know_does_not_keep_a_file_from_being_written(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"one")
+    os.chown(tmp_path / "a", 1234, 2345)
+    code = (
+        "import sys; from pathlib import Path; from nanocode import atomic; atomic.replace(Path(sys.argv[1]), b'two')"
+    )
+    inside = ["unshare", "--user", "--map-root-user"]
+    if not shutil.which(inside[0]) or subprocess.run([*inside, "true"], check=False).returncode:
+        pytest.skip("needs user namespaces")
+    subprocess.run([*inside, sys.executable, "-c", code, tmp_path / "a"], check=True)
+    assert (tmp_path / "a").read_bytes() == b"two"
 
 
 def test_what_is_no_file_is_left_alone(tmp_path: Path) -> None:

@@ -78,6 +78,7 @@ def test_a_setting_that_is_no_whole_number_is_told_in_words(tmp_path: Path, valu
 def test_the_folder_moves(tmp_path: Path) -> None:
     assert resolved(tmp_path)[0].directory == tmp_path / ".nanocode"
     assert resolved(tmp_path, NANOCODE_DIR=str(tmp_path / "x"))[0].directory == tmp_path / "x"
+    assert resolved(tmp_path, NANOCODE_DIR="~/x")[0].directory == tmp_path / "x"
 
 
 def test_endpoints(tmp_path: Path) -> None:

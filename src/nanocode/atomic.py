@@ -44,8 +44,9 @@ def _write(path: Path, data: bytes, like: os.stat_result | None) -> None:
     with open(descriptor, "wb") as file:
         if like is not None:
             if hasattr(os, "chown"):
-                # Only root may give a file away; anyone else becomes the owner of what he writes.
-                with suppress(PermissionError):
+                # Only root may give a file away, in a user namespace only to the ids that it has; anyone else becomes
+                # the owner of what he writes.
+                with suppress(OSError):
                     os.chown(path, like.st_uid, like.st_gid)
             os.chmod(path, stat.S_IMODE(like.st_mode))
         file.write(data)

@@ -220,10 +220,19 @@ class Settings:
         """Where it is kept which of a project's files the user trusts."""
         return self.directory / "trust.json"
 
+    def path(self, text: str) -> Path:
+        """The path that a person or a model means."""
+        return located(text, self.cwd, self.home)
+
     @property
     def models_url(self) -> str:
         """The URL of the model list, beside the endpoint."""
         return f"{self.endpoint.removesuffix('/chat/completions').rstrip('/')}/models"
+
+
+def located(text: str, cwd: Path, home: Path) -> Path:
+    """The path that `text` names: a leading `~` is `home`, and what is relative is below `cwd`."""
+    return home / text[2:] if text == "~" or text.startswith("~/") else cwd / text
 
 
 def resolve(
@@ -233,7 +242,7 @@ def resolve(
 
     Raises UsageError where a flag cannot be read; a bad variable falls back to its default with a warning.
     """
-    directory = Path(environ.get("NANOCODE_DIR") or home / ".nanocode").expanduser()
+    directory = located(environ.get("NANOCODE_DIR") or "~/.nanocode", cwd, home)
     saved, warnings = _settings_file(directory / "settings.json")
     values: dict[str, Any] = {}
     for row in VARIABLES:
@@ -244,7 +253,7 @@ def resolve(
     known = {row.name for row in VARIABLES}
     warnings += [f"unknown variable `{n}` is ignored" for n in environ if n.startswith("NANOCODE_") and n not in known]
     settings = Settings(
-        cwd=cwd, home=home, environ=MappingProxyType(dict(environ)), directory=directory, **_prompts(values, cwd)
+        cwd=cwd, home=home, environ=MappingProxyType(dict(environ)), directory=directory, **_prompts(values, cwd, home)
     )
     return settings, tuple(warnings)
 
@@ -310,18 +319,18 @@ def _number(name: str, value: Any) -> Any:
     return number
 
 
-def _prompts(values: dict[str, Any], cwd: Path) -> dict[str, Any]:
+def _prompts(values: dict[str, Any], cwd: Path, home: Path) -> dict[str, Any]:
     for name in ("system_prompt", "append_system_prompt"):
-        values[name] = tuple(_text_or_file(text, cwd) for text in values.get(name, ()))
+        values[name] = tuple(_text_or_file(text, cwd, home) for text in values.get(name, ()))
     return values
 
 
-def _text_or_file(text: str, cwd: Path) -> str:
+def _text_or_file(text: str, cwd: Path, home: Path) -> str:
     try:
-        path = cwd / Path(text).expanduser()
+        path = located(text, cwd, home)
         if path.is_file():
             return path.read_text("utf-8", "replace")
-    except (OSError, ValueError, RuntimeError):
+    except (OSError, ValueError):
         # A prompt too long or too odd to be a file name is a prompt.
         pass
     if text.endswith((".md", ".txt")) and not any(map(str.isspace, text)):

@@ -90,10 +90,7 @@ class Context:
 
     def path(self, text: str) -> Path:
         """The absolute path a model means: `~` expands, one leading `@` is dropped, relative to the cwd."""
-        text = text.removeprefix("@")
-        if text == "~" or text.startswith("~/"):
-            return self.settings.home / text[2:]
-        return self.settings.cwd / text
+        return self.settings.path(text.removeprefix("@"))
 
 
 @frozen

@@ -178,7 +178,7 @@ def test_an_unknown_mode_is_an_error_that_names_the_known_ones(twin: ModuleType,
         twin.search(str(tmp_path), "a", mode="x")
 
 
-@pytest.mark.parametrize("limit", range(1, 8))
+@pytest.mark.parametrize("limit", [*range(1, 8), 1 << 80])
 def test_a_limit_is_exact_and_said_only_when_there_is_more(twin: ModuleType, tmp_path: Path, limit: int) -> None:
     for name in "abc":
         (tmp_path / name).write_text("needle\nx\nneedle\n")

@@ -376,6 +376,12 @@ BROKEN: dict[str, tuple[bytes, type[Exception], str]] = {
         "died",
     ),
     "4 an error as text": (joined(text("hi"), sse({"error": "died"}), DONE), TransientError, "died"),
+    "4 a finish_reason that says nothing": (joined(chunk({"content": "hi"}, "")), TransientError, "ended before"),
+    "4 a finish_reason that is no text": (
+        joined(choice(delta={"content": "hi"}, finish_reason={"type": "stop"})),
+        TransientError,
+        "ended before",
+    ),
     "4 finish_reason error": (joined(text("hi"), chunk({}, "error"), DONE), TransientError, "error"),
     "4 an error in the choice": (joined(choice(error={"message": "died"}, delta={})), TransientError, "died"),
     "4 a bad request in band": (sse({"error": {"message": "odd", "code": 400}}), ProviderError, "odd"),

@@ -1,6 +1,7 @@
 """Finding sessions: by folder, by age, by the start of an id."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,13 @@ def test_the_last_one_is_never_a_childs(tmp_path: Path) -> None:
     last = shelf.newest(tmp_path, CWD)
     assert last is not None and last.id == "aaaa"
     assert [entry.parent for entry in shelf.listing(tmp_path, CWD)] == ["aaaa", ""]
+
+
+def test_a_path_in_the_home_of_no_one_is_below_the_working_folder(tmp_path: Path) -> None:
+    settings = Settings(cwd=tmp_path, home=tmp_path / "home", session="~nobody-here/a.jsonl")
+    assert shelf.opened(settings, "aaaa").path == tmp_path / "~nobody-here/a.jsonl"
+    settings = replace(settings, session="~/a.jsonl")
+    assert shelf.opened(settings, "aaaa").path == tmp_path / "home/a.jsonl"
 
 
 def test_an_id_is_found_by_its_start_here_first(tmp_path: Path) -> None:

@@ -135,6 +135,11 @@ def test_a_flood_of_output_stays_in_bounded_memory(nanocode: Program, what: str)
     assert spilled.stat().st_size > FLOOD
 
 
+def test_a_long_line_beside_a_carriage_return_takes_no_longer_than_others(nanocode: Program) -> None:
+    done = bash(nanocode, "printf 'one\\rtwo\\r\\n'; head -c 390000 /dev/zero | tr '\\0' x; echo; echo end")
+    assert (done.code, done.out.splitlines()[0]) == (0, "end")
+
+
 def test_a_full_disk_for_the_whole_output_does_not_fail_the_command(nanocode: Program) -> None:
     nanocode.environ["TMPDIR"] = "/dev/full"
     done = bash(nanocode, "seq 5000")

@@ -125,9 +125,10 @@ def test_a_model_does_not_reach_private_addresses_by_itself(nanocode: Program) -
 
 
 def test_an_http_error_fails_with_its_page() -> None:
-    with Peer([page("<h1>No such page</h1>", status=404)]) as peer:
+    with Peer([page("<h1>No such page</h1><pre>a  b</pre>", status=404)]) as peer:
         done = fetch(f"http://127.0.0.1:{peer.port}/")
     assert done.failed and done.text.startswith("HTTP 404 X for") and "# No such page" in done.text
+    assert "a  b" in done.text
 
 
 def test_a_refused_connection_names_the_address() -> None:

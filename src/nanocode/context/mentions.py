@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from nanocode.folder import names
+from nanocode.settings import located
 
 _MENTION = re.compile(r"""(?:^|(?<=[\s("'`]))@(?:"(?P<quoted>[^"\n]+)"|(?P<bare>[^\s@"'`]+))""")
 _TRAILING = ".,;:!?)]}"
@@ -19,7 +20,7 @@ def attached(text: str, cwd: Path, home: Path) -> str:
     """
     blocks, seen = [], set()
     for name in _named(text):
-        path = home / name[2:] if name.startswith("~/") else cwd / name
+        path = located(name, cwd, home)
         block = _block(name, path)
         if block and path not in seen:
             seen.add(path)

@@ -11,6 +11,7 @@ from urllib.parse import unquote
 
 from nanocode.errors import PictureError
 from nanocode.messages import Image
+from nanocode.settings import located
 
 PIXELS = 2000
 ENCODED_LIMIT = int(4.5 * (1 << 20))
@@ -159,7 +160,7 @@ def _path(written: str, cwd: Path, home: Path) -> Path | None:
         name = unquote(name.removeprefix("file://"))
     if not name.lower().endswith(_SUFFIXES) or not (written[0] == "@" or "/" in name):
         return None
-    return home / name[2:] if name.startswith("~/") else cwd / name
+    return located(name, cwd, home)
 
 
 def _is_image(path: Path) -> bool:

@@ -120,7 +120,9 @@ def delta(chunk: Any) -> Delta:
     choice = _choice(chunk.get("choices"))
     error = chunk.get("error") or choice.get("error")
     usage = _usage(chunk.get("usage") or choice.get("usage") or _mapping(chunk.get("x_groq")).get("usage"))
-    finish = choice.get("finish_reason")
+    # Some servers write "" where others write null.
+    reason = choice.get("finish_reason")
+    finish = reason if isinstance(reason, str) and reason else None
     part = choice.get("delta") or choice.get("message")
     if not isinstance(part, dict):
         return Delta(finish=finish, usage=usage, error=error) if finish is not None or usage or error else NOTHING

@@ -88,7 +88,7 @@ def _wanted(settings: Settings) -> Path | None:
     """The file that a flag names, None for a new session."""
     if named := settings.session or settings.resume:
         if "/" in named or named.endswith(".jsonl"):
-            return settings.cwd / Path(named).expanduser()
+            return settings.path(named)
         return find(settings.directory, settings.cwd, named).path
     last = newest(settings.directory, settings.cwd) if settings.continued else None
     return last.path if last else None

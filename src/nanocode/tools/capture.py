@@ -10,7 +10,8 @@ from nanocode.tools.output import BYTES, LINES, tail
 _KEEP = 4 * BYTES
 # CSI and OSC sequences, then the two-character escapes (ECMA-48).
 _ANSI = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[ -/]*[0-~])")
-_OVERWRITTEN = re.compile(rb"[^\n]*\r(?=[^\n])")
+# Tried at the start of lines alone: anywhere, a long line without a CR would take quadratic time.
+_OVERWRITTEN = re.compile(rb"^[^\n]*\r(?=[^\n])", re.MULTILINE)
 
 
 class Capture:

@@ -71,7 +71,8 @@ def _result(found: Download, title: str, text: str, limit: int, *, moved: bool) 
     arrived = f"[redirected to {found.url}]\n" if moved else ""
     answer = "\n".join([arrived + framed(head + text[:limit], found.url), *notes])
     if found.status >= 400:
-        raise ToolError(f"HTTP {found.status} {found.reason} for `{found.url}`\n{answer}".replace("  ", " "))
+        status = f"{found.status} {found.reason}".rstrip()
+        raise ToolError(f"HTTP {status} for `{found.url}`\n{answer}")
     return Result(answer)
 
 

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 from nanocode import atomic
 from nanocode.agent.loop import Spent
@@ -116,7 +115,7 @@ def spent(used: Spent) -> str:
 async def write_export(desk: Desk, argument: str) -> str:
     session = desk.session
     name = argument or f"nanocode-{session.id}.md"
-    path = session.settings.cwd / Path(name).expanduser()
+    path = session.settings.path(name)
     if path.exists():
         raise UsageError(f"`{name}` exists", "give another name: `/export FILE.md` or `/export FILE.html`")
     saved = session.saved()
