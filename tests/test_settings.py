@@ -1,6 +1,7 @@
 """Where a setting comes from, which source wins, and what happens to a bad one."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,7 @@ def test_a_settings_file_that_cannot_be_used_is_a_warning(tmp_path: Path, conten
     assert len(warnings) == 1 and "settings.json" in warnings[0]
 
 
-@pytest.mark.parametrize("value", ["many", "2.5", [3], {}])
+@pytest.mark.parametrize("value", ["many", "2.5", [3], {}, math.inf])
 def test_a_setting_that_is_no_whole_number_is_told_in_words(tmp_path: Path, value: Any) -> None:
     save(tmp_path, {"tries": value})
     settings, warnings = resolved(tmp_path)

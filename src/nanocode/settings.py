@@ -297,7 +297,7 @@ def _parsed(row: Variable, value: Any) -> Any:
         kind = type(row.default)
         try:
             number = kind(value)
-        except (TypeError, ValueError):
+        except (OverflowError, TypeError, ValueError):
             raise ValueError(f"`{value}` is not a {'whole ' if kind is int else ''}number") from None
         if number != number:
             raise ValueError("`nan` is not a number")
