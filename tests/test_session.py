@@ -46,6 +46,17 @@ async def heard(events: list[Event], text: str) -> None:
         await asyncio.sleep(0)
 
 
+def test_an_interrupt_before_the_first_step_of_a_turn_keeps_its_prompt(tmp_path: Path) -> None:
+    async def play(session: Session, server: Peer, events: list[Event]) -> None:
+        turn = asyncio.create_task(session.submit("tell me"))
+        await asyncio.sleep(0)
+        assert session.working and session.interrupt()
+        assert (await turn).stop_reason == "interrupted"
+        assert [each.text for each in session.agent.history.messages] == ["tell me"] and not server.requests
+
+    drive(tmp_path, [], play)
+
+
 def test_the_model_is_told_once_that_its_answer_was_cut(tmp_path: Path) -> None:
     gate = Gate()
     script = [peer.reply(peer.text("half an", 1), gate), peer.reply(peer.text("yes")), peer.reply(peer.text("again"))]

@@ -319,7 +319,11 @@ class Session:
 
     def interrupt(self) -> bool:
         """Stop the running turn, if there is one; whether there was."""
-        return self._run is not None and self._run.cancel()
+        if self._run is None or self._run.done():
+            return False
+        # Behind its first step: a task that is cancelled before that ends without a word, and its prompt is lost.
+        asyncio.get_running_loop().call_soon(self._run.cancel)
+        return True
 
     def switch(self, id: str) -> None:
         """Use the model `id` from the next request on. Raises UsageError when it is not served by chat."""

@@ -127,6 +127,16 @@ def test_ctrl_c_clears_then_interrupts_and_only_twice_on_an_empty_prompt_leaves(
     assert play(tmp_path, scene, [peer.reply(gate)]) == 130
 
 
+@pytest.mark.filterwarnings("error")
+def test_ctrl_c_right_behind_enter_interrupts_a_turn_that_has_the_words(tmp_path: Path) -> None:
+    async def scene(desk: Desk) -> None:
+        desk.press("start\r\x03")
+        await desk.says("interrupted")
+        assert [each.text for each in desk.session.agent.history.messages] == ["start"]
+
+    assert play(tmp_path, scene) == 0
+
+
 def test_esc_interrupts_and_leaves_the_typed_text(tmp_path: Path) -> None:
     gate = Gate()
 

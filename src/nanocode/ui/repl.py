@@ -357,9 +357,9 @@ class Repl:
 
     def _interrupt(self) -> bool:
         """Stop what runs, if anything does: the turn, else a command, else the questions beside."""
-        if self.session.interrupt():
-            return True
-        if self._turn and self._turn.cancel():
+        if self._turn and not self._turn.done():
+            # Behind its first step: before that the session does not run yet what was typed.
+            asyncio.get_running_loop().call_soon(lambda turn: self.session.interrupt() or turn.cancel(), self._turn)
             return True
         for task in self._others:
             task.cancel()
