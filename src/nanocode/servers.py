@@ -18,11 +18,14 @@ if TYPE_CHECKING:
 def opened(
     settings: Settings,
     trust: Trust,
-    warn: Callable[[str], None],
+    warn: Callable[[str, str], None],
     changed: Callable[[], None] = lambda: None,
     ask: "Ask | None" = None,
 ) -> "Host | None":
-    """The host of all configured servers, not started; None where no file names any. `warn` hears what is left out."""
+    """The host of all configured servers, not started; None where no file names any.
+
+    `warn` hears what is left out, and the way out.
+    """
     files = [path for path in settings.mcp_files if os.path.isfile(path) and not _is_empty(path)]
     if not files:
         return None
@@ -32,13 +35,13 @@ def opened(
     def allowed(path: Path, content: bytes) -> bool:
         if path.parent == settings.directory or trust.allows(path, content):
             return True
-        warn(f"`{path}` is not trusted, so its MCP servers do not start: {config.outline(content)}")
-        warn("`/trust` shows and accepts it; `--trust` accepts it for one run")
+        words = f"`{path}` is not trusted, so its MCP servers do not start: {config.outline(content)}"
+        warn(words, "`/trust` shows and accepts it; `--trust` accepts it for one run")
         return False
 
     found = config.load(files, settings.environ, settings.cwd, allowed)
     for warning in found.warnings:
-        warn(warning)
+        warn(warning, "correct it in `mcp.json`, then `/mcp reload`")
     if not found.servers and not found.disabled:
         return None
     from nanocode.mcp.host import Host

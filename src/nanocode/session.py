@@ -189,7 +189,7 @@ class Session:
             async with one_at_a_time:
                 return await self.elicit(message, schema) if self.elicit else None
 
-        self.servers = servers.opened(self.settings, self.trust, self._warn, self._offer, ask)
+        self.servers = servers.opened(self.settings, self.trust, self._left_out, self._offer, ask)
         self.toolbox.servers = self.servers
         if anew and self.servers is not None:
             self.servers.forget()
@@ -211,6 +211,9 @@ class Session:
 
     def _warn(self, text: str) -> None:
         self._show(Notice(text))
+
+    def _left_out(self, words: str, hint: str) -> None:
+        self._warn(f"{words}; {hint}")
 
     def _covered(self, name: str) -> bool:
         return name in ("write", "edit") or name not in self.toolbox.tools or self.toolbox.tools[name].reads

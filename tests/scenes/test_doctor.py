@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from peer import Peer
 from program import Program
+from tmux import needs_tmux, terminal
 
 
 class Refusing(BaseHTTPRequestHandler):
@@ -48,6 +49,13 @@ def test_a_good_installation(nanocode: Program) -> None:
     )
     assert "from `OPENAI_API_KEY`" in done.out and "sk-test" not in done.out
     assert "lists 2 models, `test-model` among them" in done.out
+
+
+@needs_tmux
+def test_a_terminal_gets_whole_words(nanocode: Program) -> None:
+    with terminal(nanocode, "doctor") as it:
+        assert it.end() == 1
+        assert "`nanocode --demo`, which\n" + " " * 16 + "needs none" in it.everything()
 
 
 def test_without_a_key(nanocode: Program) -> None:
@@ -117,7 +125,7 @@ def test_mcp_servers_are_started_once_side_by_side(nanocode: Program) -> None:
     for line, (state, words, fix) in zip(
         found,
         [
-            ("note", "unknown key `colour` of MCP server `gone`", ""),
+            ("note", "unknown key `colour` of MCP server `gone`", "correct it in `mcp.json`"),
             ("ok", "`fine` offers 14 tools", ""),
             ("bad", "MCP server `dead`: Connection closed; its last words: config file; not found", "dead.log"),
             ("bad", "MCP server `silent`: it did not answer within 1 s", "`startTimeoutMs`"),
@@ -136,4 +144,5 @@ def test_a_projects_servers_that_nobody_trusts_are_not_started(nanocode: Program
     )
     done = nanocode.run("--demo", "doctor")
     assert done.code == 0 and states(done.out)["mcp"] == "note" and "is not trusted" in done.out
+    assert "hint: `/trust` shows and accepts it" in done.out
     assert not (nanocode.cwd / "made").exists()

@@ -17,6 +17,7 @@ from nanocode.ui.highlight import Highlighter
 from nanocode.ui.markdown import BEFORE, texts
 from nanocode.ui.past import Past
 from nanocode.ui.pastes import Pastes
+from nanocode.ui.plain import call_line, result_line
 from nanocode.ui.toolbar import count, money, spent_words
 
 
@@ -28,6 +29,12 @@ def test_long_pastes_fold_and_come_back() -> None:
     assert pastes.fold("x" * 2000) == "[paste #2 +2000 characters]"
     text = "see [paste #2 +2000 characters] and [paste #1 +6 lines], not [paste #3 +9 lines]"
     assert pastes.unfold(text) == f"see {'x' * 2000} and a\nb\nc\nd\ne\nf, not [paste #3 +9 lines]"
+
+
+def test_a_call_shows_its_arguments_as_json_and_its_result_without_the_marks_of_foreign_text() -> None:
+    assert call_line("mcp_call", {"arguments": {"on": True}}) == 'mcp_call(arguments={"on":true})'
+    assert result_line('<untrusted source="mcp:a/b">\none\ntwo\n</untrusted>') == "one ... +1 line"
+    assert result_line('<untrusted source="mcp:a/b">\n</untrusted>\n') == ""
 
 
 def test_the_closest_paths_come_first() -> None:

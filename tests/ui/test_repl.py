@@ -195,6 +195,18 @@ def test_a_line_that_is_not_for_the_model(tmp_path: Path, line: str, words: str)
     assert play(tmp_path, scene) == 0
 
 
+def test_what_help_says_fits_a_terminal_of_80_columns_in_two_aligned_columns(tmp_path: Path) -> None:
+    async def scene(desk: Desk) -> None:
+        desk.press("/help\r")
+        await desk.says("without telling")
+        rows = desk.shown.partition("/help")[2].splitlines()[1:]
+        more = [row for row in rows if row.startswith(" ")]
+        assert more and max(map(len, rows)) < 80
+        assert all(row.startswith(" " * 30) and row[30] != " " for row in more)
+
+    play(tmp_path, scene)
+
+
 @pytest.mark.parametrize("line", ["/etc/hosts is what?", "! ", "a /help b"])
 def test_a_line_that_is(tmp_path: Path, line: str) -> None:
     async def scene(desk: Desk) -> None:

@@ -2,6 +2,7 @@
 
 from asyncio import Future
 from collections.abc import Awaitable, Callable, Iterable
+from textwrap import fill
 from typing import NamedTuple
 
 from nanocode.errors import UsageError
@@ -11,8 +12,8 @@ from nanocode.session import Session
 from nanocode.ui import aside, changes, jobs, knowledge, models, queue, servers, sessions, window
 from nanocode.ui.desk import Desk, Option
 
-# Columns of `/help`; the few longer names push their meaning on.
-_NAMES = 28
+# Columns of `/help` and of its names; the few longer ones push their meaning on.
+_COLUMNS, _NAMES = 79, 28
 
 
 class Command(NamedTuple):
@@ -48,7 +49,11 @@ async def _help(desk: Desk, argument: str) -> str:
     table: list[Command | Family] = [*COMMANDS, *FAMILIES]
     rows = [(f"{', '.join(each.names)} {each.argument}".rstrip(), each.meaning) for each in table]
     rows += desk.legend
-    return "\n".join(f"{name:{_NAMES}}  {meaning}" for name, meaning in rows)
+    indent = " " * (_NAMES + 2)
+    return "\n".join(
+        fill(f"{name:{_NAMES}}  {meaning}", _COLUMNS, subsequent_indent=indent, break_on_hyphens=False)
+        for name, meaning in rows
+    )
 
 
 async def _reload(desk: Desk, argument: str) -> str:

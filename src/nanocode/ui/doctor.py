@@ -7,6 +7,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
+from textwrap import fill
 from typing import TYPE_CHECKING, NamedTuple
 
 from nanocode import __version__, hot, servers
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 GOOD, NOTE, BAD = "ok", "note", "bad"
 _AGAIN = "`pip install --no-cache-dir --force-reinstall .` in the clone"
+# Below the first of the words.
+_INDENT = " " * 16
 _LIBRARIES = ("httpx", "orjson", "regex", "tiktoken", "prompt-toolkit")
 
 
@@ -57,10 +60,12 @@ def examine(settings: Settings, warnings: tuple[str, ...]) -> Iterator[Finding]:
 
 
 def report(found: Finding) -> str:
-    """A finding as a line, with its fix on the next."""
-    return f"{found.state:4}  {found.what:9} {found.words}\n" + (
-        f"      {'':9} hint: {found.fix}\n" if found.fix else ""
-    )
+    """A finding as a line, with its fix on the next; a terminal gets them wrapped."""
+    lines = [f"{found.state:4}  {found.what:9} {found.words}", *([f"{_INDENT}hint: {found.fix}"] if found.fix else [])]
+    if sys.stdout.isatty():
+        columns = shutil.get_terminal_size().columns
+        lines = [fill(line, columns, subsequent_indent=_INDENT, break_on_hyphens=False) for line in lines]
+    return "".join(f"{line}\n" for line in lines)
 
 
 def _core() -> Finding:
@@ -111,11 +116,11 @@ def _terminal(settings: Settings) -> Finding:
 
 def _servers(settings: Settings) -> Iterator[Finding]:
     """What the MCP files say and whether each server starts, within its budget and side by side."""
-    warnings: list[str] = []
+    left_out: list[Finding] = []
     trust = Trust(settings.trust_file, everything=settings.trust)
 
     async def started() -> list[Finding]:
-        host = servers.opened(settings, trust, warnings.append)
+        host = servers.opened(settings, trust, lambda words, hint: left_out.append(Finding("mcp", NOTE, words, hint)))
         if host is None:
             return []
         try:
@@ -127,7 +132,7 @@ def _servers(settings: Settings) -> Iterator[Finding]:
             await host.close()
 
     found = asyncio.run(started())
-    yield from (Finding("mcp", NOTE, warning) for warning in warnings)
+    yield from left_out
     yield from found
 
 

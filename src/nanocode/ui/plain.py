@@ -1,5 +1,6 @@
 """A run as plain lines for people, without a terminal library; knows nothing of prompts or keys."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,10 +17,13 @@ from nanocode.events import (
     ToolEnded,
     ToolStarted,
 )
+from nanocode.jsontext import dumps
 from nanocode.messages import Assistant
 from nanocode.ui.sink import Output
 
 _VALUE, _CALL = 80, 160
+# They are for the model; a person wants to see what stands between them.
+_FRAME = re.compile(r'<untrusted source="[^"]*">|</untrusted>')
 
 
 class PlainSink:
@@ -112,13 +116,14 @@ def job_line(job: JobChanged) -> str:
 
 
 def result_line(result: str) -> str:
-    """The first line of a result, and how many follow."""
-    first, *rest = result.strip("\n").split("\n")
+    """The first line of a result, and how many follow; the marks of foreign text do not count."""
+    lines = result.strip("\n").split("\n")
+    first, *rest = [line for line in lines if not _FRAME.fullmatch(line)] or [""]
     return _short(first, _CALL) + (f" ... +{len(rest)} line{'s' if len(rest) > 1 else ''}" if rest else "")
 
 
 def _flat(value: Any) -> str:
-    return " ".join((value if isinstance(value, str) else repr(value)).split())
+    return " ".join((value if isinstance(value, str) else dumps(value).decode()).split())
 
 
 def _short(text: str, limit: int) -> str:

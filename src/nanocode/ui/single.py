@@ -31,7 +31,8 @@ async def answered(settings: Settings, call: Call, say: Callable[[str], None]) -
     box = Toolbox(tools.ALL, settings, lambda event: None, takes_images=False)
     # What the call names was named by a person.
     box.said = lambda: call.arguments
-    box.servers = host = servers.opened(settings, Trust(settings.trust_file, everything=settings.trust), say)
+    trust = Trust(settings.trust_file, everything=settings.trust)
+    box.servers = host = servers.opened(settings, trust, lambda words, hint: say(f"{words}; {hint}"))
     box.jobs = board = Board(settings, lambda event: None, tools=lambda: box.tools)
     try:
         return await box.call(call)
