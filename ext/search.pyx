@@ -708,8 +708,10 @@ cdef class Answer:
             # It has gone meanwhile, or only its folder's descriptor leads to it; what was found stays.
             return hits
         try:
-            return lines_around(blocks(descriptor, whole=self.wanted.multiline), hits, self.context, over)
+            pieces = blocks(descriptor, whole=self.wanted.multiline)
+            return lines_around(pieces, hits, self.context, over, self.stop)
         finally:
+            self.stopped = self.stopped or bool(self.stop and self.stop[0])
             os.close(descriptor)
 
     cdef int deferred(self, path) except -1:

@@ -81,14 +81,18 @@ static int trial_is_word(const Trier *trier, const uint8_t *p)
     return trial_one(trier->trial, trier->trial->word, p, trier->end) != 0;
 }
 
-static int trial_place(const Trier *trier, int kind, const uint8_t *p)
+static inline int trial_place(const Trier *trier, int kind, const uint8_t *p)
 {
+    const uint8_t *word;
     int before = 0;
     uint32_t code;
     if (kind == AT_START)
         return p == trier->begin;
     if (kind == AT_END)
         return p == trier->end;
+    word = trier->trial->ascii + trier->trial->word * 128;
+    if (p > trier->begin && p < trier->end && (p[-1] | p[0]) < 0x80)
+        return (word[p[-1]] != word[p[0]]) == (kind == AT_WORD);
     if (p > trier->begin)
         before = trial_is_word(trier, p - utf8_decode_back(trier->begin, p, &code));
     return (before != trial_is_word(trier, p)) == (kind == AT_WORD);
@@ -306,6 +310,15 @@ static int trial_run(Trier *trier, int place, const uint8_t *p, const uint8_t *g
     }
 }
 
+/* Whether a match can begin at `p`. */
+static int trial_opens(const Trier *trier, const uint8_t *p)
+{
+    const Trial *trial = trier->trial;
+    if (!trial->any && (p == trier->end || !trial->first[*p]))
+        return 0;
+    return trial->op[trial->entry] != TRY_PLACE || trial_place(trier, trial->x[trial->entry], p);
+}
+
 /* Where the leftmost match in a line starts, -1 when there is none, TRIAL_UNKNOWN when `regex` has to say. */
 static ptrdiff_t trial_find(Trier *trier, const uint8_t *begin, const uint8_t *end)
 {
@@ -318,13 +331,7 @@ static ptrdiff_t trial_find(Trier *trier, const uint8_t *begin, const uint8_t *e
     memset((void *)trier->slots, 0, (size_t)trial->slots * sizeof *trier->slots);
     for (;;) {
         uint32_t code;
-        int found;
-        if (!trial->any)
-            while (p < end && !trial->first[*p])
-                p++;
-        if (p == end && !trial->any)
-            return -1;
-        found = trial_run(trier, trial->entry, p, NULL, &reached);
+        int found = trial_opens(trier, p) ? trial_run(trier, trial->entry, p, NULL, &reached) : 0;
         if (found)
             return found == TRIAL_UNKNOWN ? TRIAL_UNKNOWN : p - begin;
         if (p == end)

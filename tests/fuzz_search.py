@@ -13,7 +13,7 @@ from nanocode._ext import search as native
 from nanocode.hot import search as reference
 
 PARTS = (
-    "(?<=é|ab) (..)\\1 (a|b)+\\1 (?i:(k|a)\\1) (?>a|ab) a*+ "
+    "(?<=é|ab) (\\w+)\\s\\1 a*b(?=k) (..)\\1 (a|b)+\\1 (?i:(k|a)\\1) (?>a|ab) a*+ "
     "a b k S é 日 . \\w \\W \\s \\S \\d [ab] [^a] [^é-日] \\r needle abc ^ $ \\b \\B \\p{Greek} (?i:ks) \\A \\z "
     "\\n {} a{2} (a)\\1 (?=b) (?<!a) (?!k) a|b [[:alpha:]] \\x00 \\t ( ) [ ] * + ? { } , 1 2 | (?: (?i) \\"
 )

@@ -59,7 +59,9 @@ def bytes_read() -> int:
 @linux
 @pytest.mark.parametrize("pattern", ["needle", r"\S+\s+\S+$", r"(?<!x)needl\w", r"\p{Greek}"])
 def test_the_stop_byte_ends_it_in_the_middle_of_a_line(twin: ModuleType, tmp_path: Path, pattern: str) -> None:
-    hollow(tmp_path / "line", 1 << 42)
+    for name in "abcd":
+        (tmp_path / name).mkdir()
+        hollow(tmp_path / name / "line", 1 << 42)
     stop = bytearray(1)
     answers = []
     thread = threading.Thread(target=lambda: answers.append(twin.search(str(tmp_path), pattern, stop=stop)))

@@ -3,6 +3,7 @@
 import os
 import re
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -12,6 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from nanocode.hot import search as reference
+from nanocode.hot.lines import around
 
 HOT = "search"
 
@@ -332,6 +334,18 @@ def test_the_stop_byte_ends_it(twin: ModuleType, tmp_path: Path) -> None:
     answer = twin.search(str(tmp_path), "hit", stop=bytearray(b"\1"))
     assert answer.stopped and answer.files == ()
     assert not twin.search(str(tmp_path), "hit", stop=bytearray(1)).stopped
+
+
+def test_the_stop_byte_ends_the_reading_of_context() -> None:
+    stop = bytearray(1)
+
+    def blocks() -> Iterator[bytes]:
+        while True:
+            yield b"other\n"
+            stop[0] = 1
+
+    hits = [(1, "hit", True), (1 << 60, "hit", True)]
+    assert around(blocks(), hits, 1, None, stop) == hits
 
 
 def test_a_large_file_is_read_in_pieces(twin: ModuleType, tmp_path: Path) -> None:

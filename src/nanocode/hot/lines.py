@@ -40,14 +40,21 @@ def text_of(data: bytes) -> str:
     return text.removesuffix("\n")
 
 
-def around(blocks: Iterable[bytes], hits: list[Shown], context: int, end: int | None) -> list[Shown]:
-    """The hits with `context` lines on either side of each, none from line `end` on; `blocks` hold whole lines."""
+def around(
+    blocks: Iterable[bytes], hits: list[Shown], context: int, end: int | None, stop: bytearray | None
+) -> list[Shown]:
+    """The hits with `context` lines on either side of each, none from line `end` on; `blocks` hold whole lines.
+
+    Once `stop` is set, it is the hits alone.
+    """
     own = {hit[0]: hit for hit in hits}
     wanted = {near for number in own for near in range(number - context, number + context + 1)}
     last = min(max(wanted), (end or max(wanted) + 1) - 1)
     found: list[Shown] = []
     number = 1
     for data in blocks:
+        if stop and stop[0]:
+            return hits
         if number > last:
             break
         lines = data.count(b"\n") + (not data.endswith(b"\n"))

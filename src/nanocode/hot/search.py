@@ -217,8 +217,9 @@ def file_matches(
     hits = scan.hits
     if context and hits:
         os.lseek(descriptor, 0, os.SEEK_SET)
-        hits = around(blocks(descriptor, whole=query.multiline), hits, context, scan.over)
-    return Found(scan.count, hits, "", mode == "lines" and bool(scan.over), late, scan.stopped)
+        hits = around(blocks(descriptor, whole=query.multiline), hits, context, scan.over, stop)
+    stopped = scan.stopped or bool(stop and stop[0])
+    return Found(scan.count, hits, "", mode == "lines" and bool(scan.over), late, stopped)
 
 
 def opened(path: bytes, *, follow: bool) -> int:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from nanocode.hot.automaton import NO_WORD_EDGE, PLACES, WORD_EDGE, partition
-from nanocode.hot.charset import Charset, word
+from nanocode.hot.charset import Charset, difference, word
 from nanocode.hot.syntax import At, Atomic, Back, Chars, Choice, Group, If, Look, Node, Repeat, Sequence, every
 
 # Instructions: the end; one character of set x; from y to z of them (-1: any number), as many as may be, as few, or as
@@ -144,6 +144,8 @@ class _Compiler:
     def _repeat(self, node: Repeat, after: int) -> int:
         item, least, most, manner = node
         if isinstance(item, Chars):
+            if not manner and self._ends(item.members, after):
+                manner = "+"
             return self._emit(_MANNERS[manner], after, self._set(item.members), least, -1 if most is None else most)
         # What a turn that takes nothing does to groups is told in no book.
         if manner == "+" or not width(item).least:
@@ -159,6 +161,14 @@ class _Compiler:
         for _ in range(least):
             entry = self._node(item, entry)
         return entry
+
+    def _ends(self, members: Charset, after: int) -> bool:
+        """Whether what follows takes a character that is none of `members`, so that giving one back is in vain."""
+        made = self._trial
+        while made.ops[after] == MARK:
+            after = made.nexts[after]
+        takes = made.ops[after] == ONE or (made.ops[after] in _MANNERS.values() and made.ys[after] > 0)
+        return takes and difference(members, list(self._sets)[made.xs[after]]) == members
 
     def _fork(self, more: int, after: int, manner: str) -> int:
         return self._emit(SPLIT, after, more) if manner else self._emit(SPLIT, more, after)
