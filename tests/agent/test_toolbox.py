@@ -153,7 +153,7 @@ def test_the_same_call_again_and_again_is_noted_then_stopped(tmp_path: Path) -> 
             texts.append(answer.text)
         assert [n >= NOTE_AT for n in range(1, STOP_AT)] == ["in a row" in text for text in texts]
         with pytest.raises(LimitReached, match="5 times in a row: `change`"):
-            await bench.answer(same)
+            await bench.answer(same, call("fail", '{"how": "tool"}'))
         assert bench.log.count("begin x") == STOP_AT - 1
         assert "in a row" not in (await bench.answer(same))[0].text, "the count starts afresh"
 

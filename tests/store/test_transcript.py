@@ -138,6 +138,11 @@ def test_a_record_whose_values_are_of_another_kind_costs_that_record_only(
     assert repaired(saved.view)
 
 
+def test_a_last_record_whose_id_has_no_end_costs_that_record_only(tmp_path: Path) -> None:
+    saved = read(written(tmp_path / "t_abc.jsonl").read_bytes() + b'{"type":"end","id":1e400}\n')
+    assert saved.skipped == 1 and tuple(saved.messages) == TALK
+
+
 def test_a_broken_line_in_the_middle_costs_that_line_only(tmp_path: Path) -> None:
     path = written(tmp_path / "t_abc.jsonl")
     lines = path.read_bytes().split(b"\n")

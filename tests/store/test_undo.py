@@ -51,6 +51,16 @@ def test_turns_are_taken_back_and_brought_back_one_by_one(undo: Undo, tmp_path: 
         undo.redo()
 
 
+def test_folders_that_were_made_one_in_the_other_all_go(undo: Undo, tmp_path: Path) -> None:
+    undo(START)
+    write(undo, tmp_path / "new" / "a", b"one")
+    write(undo, tmp_path / "new" / "deep" / "b", b"two")
+    undo.undo()
+    assert not (tmp_path / "new").exists()
+    undo.redo()
+    assert (tmp_path / "new" / "deep" / "b").read_bytes() == b"two"
+
+
 def test_a_mode_comes_back(undo: Undo, tmp_path: Path) -> None:
     path = tmp_path / "run.sh"
     path.write_bytes(b"one")

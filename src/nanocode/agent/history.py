@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from nanocode.messages import Assistant, Call, Message, ToolAnswer, User
 
-INTERRUPTED = "[interrupted: the user stopped this call, and its effect is unknown]"
+INTERRUPTED = "[interrupted: this call was stopped before its end, and its effect is unknown]"
 
 
 class History:

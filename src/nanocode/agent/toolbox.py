@@ -67,9 +67,10 @@ class Toolbox:
             else:
                 for call, times in group:
                     keep(await self._one(call, times, keep))
-        if self._guard.tripped(times for _, times in counted):
+        again, times = max(counted, key=lambda each: each[1])
+        if self._guard.tripped(times):
             raise LimitReached(
-                f"the model made the same call {STOP_AT} times in a row: `{calls[-1].name}`",
+                f"the model made the same call {STOP_AT} times in a row: `{again.name}`",
                 "tell it what to do differently",
             )
 
@@ -164,9 +165,9 @@ class Guard:
         self._last = this
         return self._times
 
-    def tripped(self, counts: Iterable[int]) -> bool:
-        """Whether one of these counts is too many; if so, counting starts afresh."""
-        if max(counts, default=0) < STOP_AT:
+    def tripped(self, times: int) -> bool:
+        """Whether so many are too many; if so, counting starts afresh."""
+        if times < STOP_AT:
             return False
         self._last, self._times = None, 0
         return True

@@ -233,7 +233,7 @@ def read(data: bytes, *, brief: bool = False) -> Saved:
                 continue
             parent = -1 if record.get("parentId") is None else record["parentId"]
             compacted = _take(saved, record, compacted) or compacted
-        except (KeyError, TypeError, ValueError):
+        except (ArithmeticError, KeyError, TypeError, ValueError):
             saved.skipped += 1
     saved.messages.reverse()
     if not compacted:

@@ -141,7 +141,8 @@ class Undo:
             raise UsageError("there is nothing to undo", "only what write and edit did in this session can be undone")
         turn = self.done[-1]
         self._exchange("undo", {path: (each.after, each.before) for path, each in turn.changes.items()})
-        for made in {made: None for each in turn.changes.values() for made in each.made}:
+        # The longer path first: another change may have made the folder around it.
+        for made in sorted({made for each in turn.changes.values() for made in each.made}, key=len, reverse=True):
             with suppress(OSError):
                 os.rmdir(made)
         self.undone.append(self.done.pop())

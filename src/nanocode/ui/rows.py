@@ -9,7 +9,7 @@ from prompt_toolkit.utils import get_cwidth
 Span = tuple[str, str]
 Row = list[Span]
 
-PLAIN, BOLD, DIM, ITALIC, UNDERLINE, STRIKE = "", "1", "2", "3", "4", "9"
+BOLD, DIM, ITALIC, UNDERLINE, STRIKE = "1", "2", "3", "4", "9"
 RED, GREEN, YELLOW, BLUE, MAGENTA, CYAN = "31", "32", "33", "34", "35", "36"
 
 # What may stand alone at a row's end: blanks, one character of a script without blanks, a word.
