@@ -6,6 +6,7 @@
 #ifndef NANOCODE_SCAN_H
 #define NANOCODE_SCAN_H
 
+#include <limits.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -14,6 +15,7 @@
 #include <immintrin.h>
 #define SCAN_AVX2 1
 #define AVX2 __attribute__((target("avx2")))
+#define SCAN_INLINE static inline __attribute__((always_inline))
 #elif defined(__aarch64__)
 #include <arm_neon.h>
 #define SCAN_NEON 1
@@ -22,6 +24,9 @@
 #define NEEDLES 64
 #define NEEDLE_BYTES 160
 #define BUCKETS 8
+/* How many bytes of a literal its fingerprint has: the more where the lower nibbles alone say enough. */
+#define PRINT 4
+#define FEWER 3
 #define CHECKS 4
 
 enum { ISA_PLAIN, ISA_AVX2, ISA_NEON };
@@ -52,18 +57,21 @@ typedef struct {
     size_t size, first, second;
 } Needle;
 
-/* Up to `NEEDLES` literals of which any is looked for, by the nibbles of their first bytes, in eight buckets. */
+/* Up to `NEEDLES` literals of which any is looked for, by the nibbles of their rarest neighbouring bytes, in eight
+ * buckets. What is found is where those bytes are. */
 typedef struct {
     Needle needle[NEEDLES];
     int count;
-    size_t shortest, prefix;              /* of the literals; how many bytes the fingerprint has, up to 3 */
-    uint8_t low[3][16], high[3][16];
-    uint8_t bucket[NEEDLES];
+    size_t print;                         /* how many bytes the fingerprint has, or less than FEWER */
+    int halves;                           /* whether the lower nibbles are looked at alone */
+    uint8_t low[PRINT][16], high[PRINT][16];
+    uint8_t bucket[NEEDLES], from[NEEDLES]; /* of each literal; from: where in it these bytes begin */
 } Needles;
 
 /* A set of bytes: bit h & 7 of table[h >> 3][l] for the byte with the nibbles h and l. */
 typedef struct {
     uint8_t has[256], table[2][16];
+    int beyond;                           /* whether none of them is ASCII */
 } ByteSet;
 
 /* What holds at fixed distances in all that is looked for: the byte at `at` is `byte`, or the one at `other`, when both
@@ -131,32 +139,40 @@ static const uint8_t *set_plain(const ByteSet *set, const uint8_t *p, const uint
     return p < end ? p : NULL;
 }
 
-/* Which literal is at `p`, by the buckets that may hold it; 0 or 1. */
-static inline int needles_at(const Needles *all, const uint8_t *p, const uint8_t *end, uint8_t buckets)
+/* Whether a literal of these buckets, which lies in [begin, end), has its fingerprint at `p`. */
+static inline int needles_at(const Needles *all, const uint8_t *begin, const uint8_t *p, const uint8_t *end, uint8_t buckets)
 {
-    for (int i = 0; i < all->count; i++)
-        if (buckets >> all->bucket[i] & 1 && all->needle[i].size <= (size_t)(end - p) && needle_at(&all->needle[i], p))
+    for (int i = 0; i < all->count; i++) {
+        size_t from = all->from[i];
+        if (buckets >> all->bucket[i] & 1 && from <= (size_t)(p - begin) && all->needle[i].size - from <= (size_t)(end - p)
+            && needle_at(&all->needle[i], p - from))
             return 1;
+    }
     return 0;
 }
 
 static inline uint8_t needles_print(const Needles *all, const uint8_t *p)
 {
     uint8_t buckets = 0xFF;
-    for (size_t i = 0; i < all->prefix; i++)
+    for (size_t i = 0; i < all->print; i++)
         buckets &= all->low[i][p[i] & 15] & all->high[i][p[i] >> 4];
     return buckets;
 }
 
-static const uint8_t *needles_plain(const Needles *all, const uint8_t *p, const uint8_t *end)
+/* The first fingerprint from `p` on. */
+static const uint8_t *needles_from(const Needles *all, const uint8_t *begin, const uint8_t *p, const uint8_t *end)
 {
-    const uint8_t *last = (size_t)(end - p) < all->shortest ? p - 1 : end - all->shortest;
-    for (; p <= last; p++) {
+    for (; (size_t)(end - p) >= all->print; p++) {
         uint8_t buckets = needles_print(all, p);
-        if (buckets && needles_at(all, p, end, buckets))
+        if (buckets && needles_at(all, begin, p, end, buckets))
             return p;
     }
     return NULL;
+}
+
+static const uint8_t *needles_plain(const Needles *all, const uint8_t *p, const uint8_t *end)
+{
+    return needles_from(all, p, p, end);
 }
 
 static const uint8_t *rigid_plain(const Rigid *rigid, const uint8_t *p, const uint8_t *end)
@@ -184,26 +200,50 @@ static size_t count_plain(const uint8_t *p, const uint8_t *end)
     return count;
 }
 
+static size_t rarest_from(const Needle *needle, size_t size)
+{
+    size_t best = 0;
+    unsigned least = UINT_MAX;
+    for (size_t from = 0; from + size <= needle->size; from++) {
+        unsigned sum = 0;
+        for (size_t i = 0; i < size; i++)
+            sum += COMMON[needle->text[from + i]];
+        if (sum < least) {
+            least = sum;
+            best = from;
+        }
+    }
+    return best;
+}
+
 static void needles_prepare(Needles *all)
 {
+    all->print = all->count <= BUCKETS ? PRINT : FEWER;
+    for (int i = 0; i < all->count; i++)
+        if (all->needle[i].size < all->print)
+            all->print = all->needle[i].size;
+    all->halves = all->print == PRINT;
     memset(all->low, 0, sizeof all->low);
     memset(all->high, 0, sizeof all->high);
-    all->shortest = NEEDLE_BYTES;
-    for (int i = 0; i < all->count; i++)
-        if (all->needle[i].size < all->shortest)
-            all->shortest = all->needle[i].size;
-    all->prefix = all->shortest < 3 ? all->shortest : 3;
+    /* What lies beyond the fingerprint may be anything. */
+    for (size_t at = all->print; at < PRINT; at++) {
+        memset(all->low[at], 0xFF, sizeof all->low[at]);
+        memset(all->high[at], 0xFF, sizeof all->high[at]);
+    }
     for (int i = 0; i < all->count; i++) {
         const Needle *needle = &all->needle[i];
-        /* Literals that begin alike share a bucket, and the others spread over all of them. */
-        uint8_t bucket = (uint8_t)((needle->text[0] * 31 + needle->text[all->prefix - 1] * 7 + i * (all->count <= BUCKETS)) % BUCKETS);
+        size_t from = rarest_from(needle, all->print);
+        /* Literals that look alike share a bucket, and the others spread over all of them. */
+        uint8_t bucket = (uint8_t)((needle->text[from] * 31 + needle->text[from + all->print - 1] * 7) % BUCKETS);
         if (all->count <= BUCKETS)
             bucket = (uint8_t)i;
+        all->from[i] = (uint8_t)from;
         all->bucket[i] = bucket;
-        for (size_t at = 0; at < all->prefix; at++) {
-            uint8_t byte = needle->text[at], upper = byte & (uint8_t)~needle->mask[at];
+        for (size_t at = 0; at < all->print; at++) {
+            uint8_t byte = needle->text[from + at], upper = byte & (uint8_t)~needle->mask[from + at];
             all->low[at][byte & 15] |= (uint8_t)(1 << bucket);
             all->high[at][byte >> 4] |= (uint8_t)(1 << bucket);
+            all->halves &= byte < 0x80;
             all->low[at][upper & 15] |= (uint8_t)(1 << bucket);
             all->high[at][upper >> 4] |= (uint8_t)(1 << bucket);
         }
@@ -213,6 +253,7 @@ static void needles_prepare(Needles *all)
 static void set_prepare(ByteSet *set)
 {
     memset(set->table, 0, sizeof set->table);
+    set->beyond = memchr(set->has, 1, 0x80) == NULL;
     for (int byte = 0; byte < 256; byte++)
         if (set->has[byte])
             set->table[byte >> 7][byte & 15] |= (uint8_t)(1 << (byte >> 4 & 7));
@@ -246,6 +287,15 @@ AVX2 static const uint8_t *needle_avx2(const Needle *needle, const uint8_t *p, c
     return p <= last ? needle_plain(needle, p, end) : NULL;
 }
 
+/* Whether the 128 bytes at `p` are all ASCII. */
+AVX2 static inline int ascii_avx2(const uint8_t *p)
+{
+    const __m256i *at = (const __m256i *)p;
+    __m256i one = _mm256_or_si256(_mm256_loadu_si256(at), _mm256_loadu_si256(at + 1));
+    __m256i other = _mm256_or_si256(_mm256_loadu_si256(at + 2), _mm256_loadu_si256(at + 3));
+    return _mm256_movemask_epi8(_mm256_or_si256(one, other)) == 0;
+}
+
 AVX2 static const uint8_t *set_avx2(const ByteSet *set, const uint8_t *p, const uint8_t *end)
 {
     const __m256i lower = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)set->table[0]));
@@ -253,8 +303,13 @@ AVX2 static const uint8_t *set_avx2(const ByteSet *set, const uint8_t *p, const 
     const __m256i bits = _mm256_setr_epi8(1, 2, 4, 8, 16, 32, 64, -128, 1, 2, 4, 8, 16, 32, 64, -128, 1, 2, 4, 8, 16, 32,
                                           64, -128, 1, 2, 4, 8, 16, 32, 64, -128);
     const __m256i nibble = _mm256_set1_epi8(15), zero = _mm256_setzero_si256();
-    for (; end - p >= 32; p += 32) {
-        __m256i data = _mm256_loadu_si256((const __m256i *)p);
+    for (;; p += 32) {
+        __m256i data;
+        while (set->beyond && end - p >= 128 && ascii_avx2(p))
+            p += 128;
+        if (end - p < 32)
+            return set_plain(set, p, end);
+        data = _mm256_loadu_si256((const __m256i *)p);
         __m256i low = _mm256_and_si256(data, nibble);
         __m256i high = _mm256_and_si256(_mm256_srli_epi16(data, 4), nibble);
         /* A byte with its top bit set takes the second table. */
@@ -264,37 +319,63 @@ AVX2 static const uint8_t *set_avx2(const ByteSet *set, const uint8_t *p, const 
         if (found)
             return p + __builtin_ctz(found);
     }
-    return set_plain(set, p, end);
 }
 
-AVX2 static const uint8_t *needles_avx2(const Needles *all, const uint8_t *p, const uint8_t *end)
+/* The buckets whose fingerprint may be at each of the 32 bytes from `p` on. */
+AVX2 SCAN_INLINE __m256i prints_avx2(const __m256i *low, const __m256i *high, const uint8_t *p, int halves)
 {
-    const uint8_t *last = (size_t)(end - p) < all->shortest ? p - 1 : end - all->shortest;
-    const __m256i nibble = _mm256_set1_epi8(15), zero = _mm256_setzero_si256();
-    __m256i low[3], high[3];
-    size_t prefix = all->prefix;
-    for (size_t i = 0; i < 3; i++) {
-        low[i] = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)all->low[i]));
-        high[i] = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)all->high[i]));
-    }
-    /* The candidates p .. p + 31 lie at or before `last`, so their `prefix` bytes before `end`. */
-    while (last - p >= 31) {
-        __m256i hits = _mm256_set1_epi8(-1);
-        for (size_t i = 0; i < prefix; i++) {
-            __m256i data = _mm256_loadu_si256((const __m256i *)(p + i));
+    const __m256i nibble = _mm256_set1_epi8(15);
+    __m256i hits = _mm256_set1_epi8(-1);
+#pragma GCC unroll 4
+    for (size_t i = 0; i < PRINT; i++) {
+        __m256i data = _mm256_loadu_si256((const __m256i *)(p + i));
+        /* The shuffle takes the lower nibble of a byte of ASCII, and gives 0 for any other. */
+        if (halves) {
+            hits = _mm256_and_si256(hits, _mm256_shuffle_epi8(low[i], data));
+        } else if (i < FEWER) {
             __m256i one = _mm256_shuffle_epi8(low[i], _mm256_and_si256(data, nibble));
             __m256i other = _mm256_shuffle_epi8(high[i], _mm256_and_si256(_mm256_srli_epi16(data, 4), nibble));
             hits = _mm256_and_si256(hits, _mm256_and_si256(one, other));
         }
-        uint32_t found = ~(uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(hits, zero));
-        for (; found; found &= found - 1) {
-            const uint8_t *at = p + __builtin_ctz(found);
-            if (needles_at(all, at, end, needles_print(all, at)))
-                return at;
-        }
-        p += 32;
     }
-    return p <= last ? needles_plain(all, p, end) : NULL;
+    return hits;
+}
+
+AVX2 SCAN_INLINE const uint8_t *needles_wide(const Needles *all, const uint8_t *begin, const uint8_t *end, int halves)
+{
+    const uint8_t *p = begin;
+    const ptrdiff_t step = 64, reach = step + PRINT - 1;
+    const __m256i zero = _mm256_setzero_si256();
+    __m256i low[PRINT], high[PRINT];
+    for (size_t i = 0; i < PRINT; i++) {
+        low[i] = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)all->low[i]));
+        high[i] = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)all->high[i]));
+    }
+    while (end - begin >= reach && end - p >= PRINT) {
+        __m256i one, other;
+        uint64_t found;
+        /* The last step overlaps the one before it. */
+        if (end - p < reach)
+            p = end - reach;
+        one = prints_avx2(low, high, p, halves);
+        other = prints_avx2(low, high, p + 32, halves);
+        if (!_mm256_testz_si256(_mm256_or_si256(one, other), _mm256_or_si256(one, other))) {
+            found = ~((uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(one, zero))
+                      | (uint64_t)(uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(other, zero)) << 32);
+            for (; found; found &= found - 1) {
+                const uint8_t *at = p + __builtin_ctzll(found);
+                if (needles_at(all, begin, at, end, needles_print(all, at)))
+                    return at;
+            }
+        }
+        p += step;
+    }
+    return needles_from(all, begin, p, end);
+}
+
+AVX2 static const uint8_t *needles_avx2(const Needles *all, const uint8_t *p, const uint8_t *end)
+{
+    return all->halves ? needles_wide(all, p, end, 1) : needles_wide(all, p, end, 0);
 }
 
 AVX2 static const uint8_t *rigid_avx2(const Rigid *rigid, const uint8_t *p, const uint8_t *end)
@@ -373,12 +454,12 @@ static const uint8_t *set_neon(const ByteSet *set, const uint8_t *p, const uint8
     return set_plain(set, p, end);
 }
 
-static const uint8_t *needles_neon(const Needles *all, const uint8_t *p, const uint8_t *end)
+static const uint8_t *needles_neon(const Needles *all, const uint8_t *begin, const uint8_t *end)
 {
-    const uint8_t *last = (size_t)(end - p) < all->shortest ? p - 1 : end - all->shortest;
-    for (; last - p >= 15; p += 16) {
+    const uint8_t *p = begin;
+    for (; end - p >= 16 + PRINT - 1; p += 16) {
         uint8x16_t hits = vdupq_n_u8(255);
-        for (size_t i = 0; i < all->prefix; i++) {
+        for (size_t i = 0; i < FEWER; i++) {
             uint8x16_t data = vld1q_u8(p + i);
             uint8x16_t one = vqtbl1q_u8(vld1q_u8(all->low[i]), vandq_u8(data, vdupq_n_u8(15)));
             hits = vandq_u8(hits, vandq_u8(one, vqtbl1q_u8(vld1q_u8(all->high[i]), vshrq_n_u8(data, 4))));
@@ -386,12 +467,12 @@ static const uint8_t *needles_neon(const Needles *all, const uint8_t *p, const u
         uint64_t bits = neon_bits(vtstq_u8(hits, hits));
         while (bits) {
             int at = __builtin_ctzll(bits) >> 2;
-            if (needles_at(all, p + at, end, needles_print(all, p + at)))
+            if (needles_at(all, begin, p + at, end, needles_print(all, p + at)))
                 return p + at;
             bits &= ~((uint64_t)15 << (at * 4));
         }
     }
-    return p <= last ? needles_plain(all, p, end) : NULL;
+    return needles_from(all, begin, p, end);
 }
 
 static const uint8_t *rigid_neon(const Rigid *rigid, const uint8_t *p, const uint8_t *end)

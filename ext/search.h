@@ -553,8 +553,10 @@ static int block_skip(Sight *sights, const uint8_t *begin, const uint8_t *end)
             return 1;
         line = line_start(floor, found);
         if (engine->whole) {
+            /* Of several literals, that of the first fingerprint need not begin first. */
+            const uint8_t *match = engine->tier == TIER_NEEDLE ? found : NULL;
             p = line_end(found, end);
-            if (!sight(sights, line, p, found, p < end))
+            if (!sight(sights, line, p, match, p < end))
                 return 0;
         } else {
             int match;

@@ -43,6 +43,7 @@ from nanocode.hot.trial import trial
 
 cdef extern from "Python.h":
     bint PyUnicode_IS_ASCII(object text)
+    void PyObject_GC_UnTrack(object)
 
 cdef extern from "fcntl.h":
     int AT_FDCWD
@@ -762,7 +763,10 @@ cdef list shown_hits(Job *job, File *file, uint64_t before):
             line = window(text[: hit.start], line, hit.cut)
         elif not PyUnicode_IS_ASCII(line):
             line = shown(line, 0)
-        found.append(new_tuple(Line, (before + hit.number, line, True)))
+        made = new_tuple(Line, (before + hit.number, line, True))
+        # It can be in no cycle, and many of them would cost the collector as much as they cost to find.
+        PyObject_GC_UnTrack(made)
+        found.append(made)
     return found
 
 

@@ -221,6 +221,12 @@ def test_a_long_line_is_cut_around_its_match(twin: ModuleType, tmp_path: Path) -
     ]
 
 
+def test_a_long_line_is_cut_around_the_literal_that_begins_first(twin: ModuleType, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x" * 600 + "return_qzj" + "y" * 600)
+    [each] = twin.search(str(tmp_path), "turn|return_qzj").files
+    assert [line.text for line in each.lines] == ["…" + "x" * 100 + "return_qzj" + "y" * 390 + "…"]
+
+
 def test_bytes_that_are_no_text_are_shown_one_by_one(twin: ModuleType, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"\xe4\xb8hit\xff\xfe\n")
     assert found(twin, tmp_path, "hit") == {b"file": [(1, "\ufffd\ufffdhit\ufffd\ufffd")]}
