@@ -56,6 +56,19 @@ def test_a_tool_that_ran_does_not_run_again_when_the_next_request_fails(nanocode
     assert (nanocode.cwd / "log").read_text() == "x\n"
 
 
+@pytest.mark.parametrize("command", ["go", "doctor"])
+@pytest.mark.parametrize("content", [None, "no certificate"])
+def test_certificates_that_cannot_be_read_are_named(nanocode: Program, content: str | None, command: str) -> None:
+    mine = nanocode.cwd / "mine.pem"
+    if content:
+        mine.write_text(content)
+    nanocode.environ["SSL_CERT_FILE"] = str(mine)
+    done = nanocode.at("https://127.0.0.1:9/v1").run(command)
+    said = done.out + done.err
+    assert done.code == 1 and "the certificates of SSL_CERT_FILE cannot be read" in said
+    assert "hint: set SSL_CERT_FILE" in said
+
+
 @pytest.mark.parametrize("fault", [OVERLOADED, Reply(reset_at_once=True), cut_off(text("half"))])
 def test_after_the_last_try_the_exit_code_is_75_and_the_words_help(nanocode: Program, fault: Reply) -> None:
     with Peer([fault] * 3) as peer:

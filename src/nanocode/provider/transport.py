@@ -204,7 +204,11 @@ class _Direct(httpx.AsyncBaseTransport):
         if url.scheme not in ("http", "https") or not url.host:
             raise httpx.UnsupportedProtocol(f"`{url}` is no http:// or https:// address")
         if url.scheme == "https" and self._tls is None:
-            self._tls = httpx.create_ssl_context()
+            try:
+                self._tls = httpx.create_ssl_context()
+            except OSError as error:
+                words = f"the certificates of SSL_CERT_FILE cannot be read: {error.strerror}"
+                raise httpx.ConnectError(words) from error
         tls = self._tls if url.scheme == "https" else None
         port = url.port or (443 if tls else 80)
         try:
