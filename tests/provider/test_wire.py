@@ -58,6 +58,12 @@ def test_broken_arguments_are_replayed_as_an_empty_object() -> None:
         assert sent(broken, ANSWERED)[0]["tool_calls"][0]["function"]["arguments"] == "{}"
 
 
+def test_a_name_that_no_server_takes_is_replayed_as_one_that_it_does() -> None:
+    for name, replayed in (("", "unknown"), ("functions.read", "functions_read"), ("é" * 99, "_" * 64)):
+        made_up = Assistant(calls=(Call("a", name, "{}"),), stop="calls")
+        assert sent(made_up, ANSWERED)[0]["tool_calls"][0]["function"]["name"] == replayed
+
+
 def test_images_of_tools_follow_the_answers_in_a_message_of_the_user() -> None:
     image = Image("image/png", "AAAA")
     two = Assistant(calls=(Call("a", "read", "{}"), Call("b", "read", "{}")), stop="calls")

@@ -1,11 +1,12 @@
 """Our messages to chat-completions JSON and its chunks back to deltas; knows every vendor's spelling, no sockets."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 from nanocode.jsontext import dumps, loads
-from nanocode.messages import Assistant, Image, Message, System, ToolAnswer, Usage, User
+from nanocode.messages import Assistant, Call, Image, Message, System, ToolAnswer, Usage, User
 from nanocode.provider.catalog import Model
 from nanocode.tool import Tool
 
@@ -31,6 +32,8 @@ class Delta(NamedTuple):
 
 
 NOTHING = Delta()
+# What OpenAI takes for the name of a function: `^[a-zA-Z0-9_-]{1,64}$`.
+_NO_NAME, _LONGEST_NAME = re.compile(r"[^A-Za-z0-9_-]"), 64
 
 
 def request(
@@ -98,11 +101,14 @@ def _assistant(message: Assistant, replays: bool) -> Iterator[dict[str, Any]]:
         # Kimi and DeepSeek answer 400 to a call without the reasoning that led to it.
         sent["reasoning_content"] = message.reasoning
     if message.calls:
-        sent["tool_calls"] = [
-            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": _sendable(call.arguments)}}
-            for call in message.calls
-        ]
+        sent["tool_calls"] = [{"id": call.id, "type": "function", "function": _called(call)} for call in message.calls]
     yield sent
+
+
+def _called(call: Call) -> dict[str, str]:
+    # A name that a model made up may be none that a server takes, and each later request would be refused for it.
+    name = _NO_NAME.sub("_", call.name)[:_LONGEST_NAME] or "unknown"
+    return {"name": name, "arguments": _sendable(call.arguments)}
 
 
 @lru_cache(maxsize=4096)
