@@ -1,5 +1,6 @@
 """glob, find and ls through the real program: what a model gets to see, and its next call."""
 
+import asyncio
 import json
 import os
 import shutil
@@ -8,6 +9,11 @@ from typing import Any
 
 import pytest
 from program import Program
+
+from nanocode.errors import ToolError
+from nanocode.settings import Settings
+from nanocode.tool import Context, Stamps
+from nanocode.tools.ls import ls
 
 # From oldest to newest.
 FILES = ("src/a.py", "src/b.ts", "src/sub/c.py", ".hid/x.py", "build/o.py", "top.py")
@@ -139,3 +145,9 @@ class TestLs:
         words = "`src/nowhere` is a link to `no-file`, where there is nothing"
         assert failed(nanocode, "ls", path="src/nowhere") == words
         assert failed(nanocode, "grep", pattern="x", path="src/nowhere") == words
+
+    def test_a_stop_ends_the_reading_of_a_folder(self, nanocode: Program) -> None:
+        here = nanocode.cwd
+        context = Context(Settings(here, here, {}), lambda text: None, bytearray(b"\1"), Stamps())
+        with pytest.raises(ToolError, match="interrupted"):
+            asyncio.run(ls.run(context, path=None, limit=500))

@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated
 
 from nanocode.errors import ToolError
@@ -25,9 +27,16 @@ def _ls(context: Context, name: str | None, limit: int) -> str:
     folder, _ = root(context, name)
     if not folder.is_dir():
         raise ToolError(f"`{name}` is not a folder; read shows a file")
-    with os.scandir(os.fsencode(folder)) as entries:
-        found = sorted((not is_folder(entry), entry.name) for entry in entries)
+    found = sorted((not is_folder(entry), entry.name) for entry in _entries(folder, context.stop))
     lines = [shown(entry, "file" if is_file else "dir") for is_file, entry in found[:limit]]
     if len(found) > limit:
         lines.append(f"[{limit} of {plural(len(found), 'entry', 'entries')} shown. Use limit={len(found)} for all.]")
     return "\n".join(lines) or "[the folder is empty]"
+
+
+def _entries(folder: Path, stop: bytearray) -> Iterator["os.DirEntry[bytes]"]:
+    with os.scandir(os.fsencode(folder)) as entries:
+        for entry in entries:
+            if stop[0]:
+                raise ToolError("interrupted")
+            yield entry
