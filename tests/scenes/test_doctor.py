@@ -128,7 +128,7 @@ def test_mcp_servers_are_started_once_side_by_side(nanocode: Program) -> None:
             ("note", "unknown key `colour` of MCP server `gone`", "correct it in `mcp.json`"),
             ("ok", "`fine` offers 14 tools", ""),
             ("bad", "MCP server `dead`: Connection closed; its last words: config file; not found", "dead.log"),
-            ("bad", "MCP server `silent`: it did not answer within 1 s", "`startTimeoutMs`"),
+            ("bad", "MCP server `silent`: it did not answer within 1 s", "fetch once by hand"),
             ("bad", "MCP server `gone`: `no-such-server`: No such file", "install `no-such-server`"),
             ("bad", "MCP server `web`: All connection attempts failed", "its `url`"),
         ],

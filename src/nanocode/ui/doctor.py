@@ -25,6 +25,8 @@ GOOD, NOTE, BAD = "ok", "note", "bad"
 _AGAIN = "`pip install --no-cache-dir --force-reinstall .` in the clone"
 # Below the first of the words.
 _INDENT = " " * 16
+# A fetch that is cut off leaves half a package in the cache of npx, which no later start mends.
+_SLOW = "`startTimeoutMs` gives a slow one longer; what npx or uvx has to fetch, fetch once by hand"
 _LIBRARIES = ("httpx", "orjson", "regex", "tiktoken", "prompt-toolkit")
 
 
@@ -150,8 +152,8 @@ def _mended(link: "Link", settings: Settings) -> str:
     if not shutil.which(server.command, path=server.env.get("PATH") or settings.environ.get("PATH", os.defpath)):
         return f"install `{server.command}`, or write its whole path into `mcp.json`"
     if link.log.is_file() and link.log.stat().st_size:
-        return f"read the whole of its stderr in `{link.log}`; `startTimeoutMs` gives a slow one longer"
-    return "check its entry in `mcp.json`; `startTimeoutMs` gives a slow one longer"
+        return f"read the whole of its stderr in `{link.log}`; {_SLOW}"
+    return f"check its entry in `mcp.json`; {_SLOW}"
 
 
 async def _endpoint(settings: Settings, key: auth.Key, model: catalog.Model) -> Finding:
