@@ -175,7 +175,7 @@ cdef extern from "search_tree.h" nogil:
     int tree_visit(void *self, int thread, int descriptor, void *entries, size_t count) noexcept
     void job_free(Job *job)
 
-ABI = 1
+ABI = 2
 
 FORMS = {"lines": MODE_LINES, "files": MODE_FILES, "count": MODE_COUNT}
 UNBOUNDED = <uint64_t>-1

@@ -43,7 +43,7 @@ __all__ = [
 # signature or behaviour changes, so that an older build is never taken for it.
 NATIVE = {"sse": 1, "deltas": 2, "edits": 1, "tokens": 1, "globs": 1}
 # These stand on openat and the like; elsewhere their Python twins serve beside the other compiled ones.
-NATIVE |= {"ignore": 1, "walk": 1, "search": 1} if os.name == "posix" else {}
+NATIVE |= {"ignore": 1, "walk": 1, "search": 2} if os.name == "posix" else {}
 HOMES = {
     "SseDecoder": "sse:SseDecoder",
     "fuse": "deltas:fuse",
