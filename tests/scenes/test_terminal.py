@@ -87,6 +87,17 @@ def test_steering_and_follow_ups_reach_the_model_in_their_order(nanocode: Progra
         assert users(server.requests[3])[3:] == ["later one", "later two"]
 
 
+def test_a_command_that_has_ended_is_not_said_to_run(nanocode: Program) -> None:
+    with terminal(nanocode, "--demo") as it:
+        it.wait_idle()
+        for number in range(6):
+            it.say(f"/last {number}x")
+            it.wait_for(f"`/last {number}x`: how many calls back?")
+            it.wait(lambda screen: "beside:" not in screen)
+        it.say("/q")
+        assert it.end() == 0
+
+
 def test_the_queue_is_edited_as_json(nanocode: Program) -> None:
     gate = Gate()
     editor = nanocode.root / "editor"

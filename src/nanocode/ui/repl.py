@@ -166,9 +166,19 @@ class Repl:
             self._alone(partial(self._answer, command, argument), line)
             return
         self._story.line(f"❯ {line}", DIM)
-        task = asyncio.create_task(self._guarded(self._answer(command, argument)))
+        self._beside(self._answer(command, argument))
+
+    def _beside(self, work: Coroutine[Any, Any, None]) -> None:
+        """Begin what runs beside a turn."""
+
+        def ended(task: asyncio.Task[None]) -> None:
+            self._others.discard(task)
+            # A frame that was drawn between the task's last step and this still shows it.
+            self._painter.soon()
+
+        task = asyncio.create_task(self._guarded(work))
         self._others.add(task)
-        task.add_done_callback(self._others.discard)
+        task.add_done_callback(ended)
 
     def _alone(self, work: Callable[[], Coroutine[Any, Any, None]], line: str) -> None:
         """Begin what nothing else may run beside; while a turn does, `line` goes back into the prompt."""
@@ -344,9 +354,7 @@ class Repl:
             self.buffer.text = text
             self.buffer.cursor_position = len(text)
 
-        task = asyncio.create_task(self._guarded(replace()))
-        self._others.add(task)
-        task.add_done_callback(self._others.discard)
+        self._beside(replace())
 
     def take_back(self) -> None:
         inbox = self.session.inbox
