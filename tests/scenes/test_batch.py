@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from peer import Gate, Peer, Reply, Request, call, error, reply, text
+from peer import Gate, Peer, Reply, Request, call, error, reply, text, usage
 from program import PATIENCE, Program, alive, finish
 
 
@@ -46,6 +46,15 @@ def test_every_task_is_done_once_and_a_second_run_does_nothing(nanocode: Program
     assert len(again.events) == 1 and (summary["ran"], summary["skipped"], summary["states"]) == (0, 8, {"done": 8})
     assert json.loads((nanocode.cwd / "t.out/summary.json").read_text()) == summary
     assert len(list((nanocode.cwd / "t.out/results").iterdir())) == 8
+
+
+def test_turns_are_counted_also_where_the_server_tells_no_usage(nanocode: Program) -> None:
+    tasks(nanocode, "a")
+    whole = [reply(call("bash", {"command": "true"})), reply(text("done"))]
+    silent = [replace(each, parts=tuple(part for part in each.parts if part != usage())) for each in whole]
+    with Peer(silent) as peer:
+        nanocode.at(peer.url).run("batch", "t.jsonl")
+    assert [(each["state"], each["turns"]) for each in results(nanocode)] == [("done", 2)]
 
 
 def test_a_changed_task_is_run_again_and_others_are_not(nanocode: Program) -> None:

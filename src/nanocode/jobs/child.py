@@ -19,7 +19,17 @@ from pathlib import Path
 from threading import Lock
 from typing import BinaryIO
 
-from nanocode.events import Event, JobChanged, RunEnded, SessionOpened, ToolEnded, ToolStarted, UsageReported, decode
+from nanocode.events import (
+    Event,
+    JobChanged,
+    MessageAdded,
+    RunEnded,
+    SessionOpened,
+    ToolEnded,
+    ToolStarted,
+    UsageReported,
+    decode,
+)
 from nanocode.frozen import frozen
 from nanocode.jobs.leash import GRACE_SECONDS
 from nanocode.messages import Usage
@@ -31,8 +41,8 @@ _BOOT = (
     "from nanocode.cli import main; sys.exit(main(sys.argv[2:]))"
 )
 _KINDS = (SessionOpened, ToolStarted, ToolEnded, UsageReported, JobChanged, RunEnded)
-# Most lines are deltas, which nobody asks for: they are not even parsed.
-_HEARD = tuple(f'{{"type":"{kind.type}"'.encode() for kind in _KINDS)
+# Most lines are deltas and what tools said, which nobody asks for: they are not even parsed.
+_HEARD = (*(f'{{"type":"{kind.type}"'.encode() for kind in _KINDS), b'{"type":"message_end","role":"assistant"')
 _LINE_LIMIT, _STDERR_LIMIT, _READ = 64 << 20, 4 << 10, 1 << 16
 # Longer than a child's own grace: this is for one that cannot even watch its leash.
 _PATIENCE_SECONDS = GRACE_SECONDS + 1.5
@@ -221,8 +231,9 @@ class Child:
         match event:
             case SessionOpened(id=id):
                 self._session = id
-            case UsageReported(usage, cost):
+            case MessageAdded():
                 self._turns += 1
+            case UsageReported(usage, cost):
                 self._spend(usage, cost)
             case JobChanged(usage=usage, cost=cost) if event.ended:
                 self._spend(usage, cost)
