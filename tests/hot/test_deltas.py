@@ -153,14 +153,14 @@ deltas = st.fixed_dictionaries(
 chunks = st.builds(lambda delta, more: chunk(delta) | more, deltas, st.dictionaries(texts, values, max_size=2))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(chunks, max_size=5), st.booleans())
 def test_pieces_say_what_the_chunks_say(twin: ModuleType, parts: list[Any], ascii_only: bool) -> None:
     frames = [("message", json.dumps(part, ensure_ascii=ascii_only).encode("utf-8", "replace")) for part in parts]
     assert meaning(twin.fuse(frames)) == meaning(frames)
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=250)
 @given(chunks, st.integers(0, 10_000), st.binary(max_size=3), st.integers(0, 3), st.booleans())
 def test_a_damaged_payload_never_says_something_else(
     twin: ModuleType, part: Any, at: int, put: bytes, drop: int, ascii_only: bool
@@ -217,7 +217,7 @@ def test_a_chunk_that_is_like_an_earlier_one_but_for_a_byte_never_says_the_same_
             assert meaning(twin.fuse(frames)) == meaning(frames)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(st.tuples(st.integers(0, len(SAYING) - 1), texts, texts), max_size=8), st.booleans(), st.booleans())
 def test_chunks_alike_but_for_their_texts_say_their_own(
     twin: ModuleType, parts: list[Any], ascii_only: bool, doubled: bool

@@ -237,7 +237,7 @@ def torn(data: bytes, at: int) -> bool:
     return data[max(0, at - 1) : at + 1] == b"\r\n"
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(files, letters.filter(bool), letters)
 @example(b"aaa", "aa", "b")
 def test_one_edit_is_what_naive_code_makes_of_it(twin: ModuleType, data: bytes, old: str, new: str) -> None:
@@ -324,7 +324,7 @@ odd = st.sampled_from(["a", "b", " ", "\t", "\n", "\r\n", "\r", "'", "\u2019", "
 pieces = st.lists(odd, max_size=14).map("".join)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(pieces, pieces, pieces, st.sampled_from([b"", b"\xe9", b"\xe2\x80"]), st.data())
 @example("a \n", "", "b", b"", None)
 def test_each_level_finds_what_regular_expressions_find(
@@ -342,7 +342,7 @@ def test_each_level_finds_what_regular_expressions_find(
     assert (splice.level, {(splice.start, splice.end)}) == (level, places)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(st.binary(min_size=1, max_size=12), min_size=1, max_size=8), st.data())
 def test_bytes_outside_the_spans_stay(twin: ModuleType, parts: list[bytes], draw: st.DataObject) -> None:
     # Marks that occur once each stand between runs of any bytes at all; a batch replaces some of them.
@@ -385,7 +385,7 @@ def read_lines(data: bytes) -> list[str]:
     return [line.decode("utf-8", "replace") for line in data.splitlines()]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(lines_of, st.sampled_from(["\n", "\r\n", "\r"]), st.booleans(), st.data())
 def test_the_diff_makes_the_new_lines_of_the_old(
     twin: ModuleType, lines: list[str], end: str, ended: bool, draw: st.DataObject
@@ -408,7 +408,7 @@ def test_the_diff_makes_the_new_lines_of_the_old(
         assert patched(data, diff) == read_lines(after)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(files, st.integers(0, 40), st.binary(max_size=3), st.data())
 def test_searches_and_counts_are_those_of_bytes(
     twin: ModuleType, data: bytes, start: int, piece: bytes, draw: st.DataObject

@@ -64,7 +64,7 @@ def test_the_table_holds_and_the_oracle_agrees(twin: ModuleType, title: str) -> 
     assert {path for path in (*yes.split(), *no.split()) if glob_oracle.matches(pattern, path.encode())} == taken
 
 
-@settings(deadline=None, max_examples=600)
+@settings(max_examples=600)
 @given(pattern=glob_oracle.PATTERNS, paths=st.lists(glob_oracle.PATHS, min_size=1, max_size=6), anchored=st.booleans())
 @example(pattern="{**,a}/b", paths=[b"b", b"x/b"], anchored=False)
 @example(pattern="a\\\\/", paths=[b"a\\"], anchored=False)
@@ -78,7 +78,7 @@ def test_any_pattern_means_what_the_oracle_says(
         assert glob.matches(path) is glob_oracle.matches(pattern, path, anchored=anchored), path
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(pattern=st.text(max_size=12), path=st.binary(min_size=1, max_size=8).filter(lambda path: path.strip(b"/")))
 def test_any_text_is_a_pattern_for_any_bytes(twin: ModuleType, pattern: str, path: bytes) -> None:
     path = path.strip(b"/")

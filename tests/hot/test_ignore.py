@@ -130,7 +130,7 @@ def test_double_stars_next_to_a_name_stay_in_it(twin: ModuleType, top: Path) -> 
     ]
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     folders=git_oracle.FOLDERS,
     paths=git_oracle.PATHS,

@@ -102,7 +102,7 @@ def likeness(one: bytes, other: bytes) -> int:
     return like if like >= 300 else 0
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(texts, texts, ends, st.data())
 def test_the_nearest_region_is_that_of_the_contract(
     twin: ModuleType, lines: list[str], text: list[str], end: str, draw: st.DataObject
@@ -114,7 +114,7 @@ def test_the_nearest_region_is_that_of_the_contract(
     assert twin.nearest(data, wanted) == nearest_region(data, wanted)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.binary(max_size=300), st.binary(max_size=300), st.integers(0, 300), st.binary(max_size=4))
 def test_the_nearest_region_of_any_bytes(twin: ModuleType, data: bytes, text: bytes, at: int, put: bytes) -> None:
     assert twin.nearest(data, text) == nearest_region(data, text)

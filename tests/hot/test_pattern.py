@@ -194,7 +194,7 @@ TREES = st.recursive(
 )
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(pattern=TREES, line=st.text("abékK\u212a_ -日\udc80", max_size=12))
 def test_the_engines_agree_where_the_leftmost_match_starts(pattern: str, line: str) -> None:
     query = Query(pattern, False, False, False)
@@ -213,7 +213,7 @@ def test_the_engines_agree_where_the_leftmost_match_starts(pattern: str, line: s
         )
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(
     pattern=st.tuples(TREES, st.sampled_from(["(?={})", "(?!{})", "(?<!b)({})", "({})\\1", "(?>{})", "(?i)({})\\1"])),
     line=st.text("abkK_ é", max_size=10),

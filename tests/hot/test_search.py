@@ -414,7 +414,7 @@ PATTERNS = st.recursive(
 )
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(pattern=PATTERNS, text=TEXTS, ignore_case=st.booleans())
 @example(pattern="a$", text="a\r\n", ignore_case=False)
 @example(pattern="^", text="\n", ignore_case=False)

@@ -79,7 +79,7 @@ def same(root: str | Path, pattern: str, **options: Any) -> None:
         assert ours == theirs
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(pattern=PATTERNS, texts=st.lists(TEXTS, min_size=1, max_size=3), options=OPTIONS)
 @example("a$", [b"a\r\n" * 3000], {})
 @example("(\\A.)\\1", [b"x\naab\n"], {})

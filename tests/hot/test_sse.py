@@ -167,7 +167,7 @@ class TestStandard:
         assert outcome(twin, reads) == (events, left, *oracle(stream)[2:])
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(stream=STREAMS, data=st.data())
 @example(stream=b"\xef\xbb\xbf\xef\xbb\xbf\rdata\r\n\r", data=None)
 def test_any_stream_in_any_reads_agrees_with_the_oracle(twin: ModuleType, stream: bytes, data: Any) -> None:
@@ -179,7 +179,7 @@ def test_any_stream_in_any_reads_agrees_with_the_oracle(twin: ModuleType, stream
         assert outcome(twin, cut(stream, places)) == expected
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(stream=STREAMS, limit=st.integers(1, 12), places=st.lists(st.integers(0, 60), max_size=4))
 def test_the_limit_is_met_or_passed_whatever_the_reads(
     twin: ModuleType, stream: bytes, limit: int, places: list[int]

@@ -39,7 +39,7 @@ def symbols_of(run: str) -> list[int]:
     return plain * times
 
 
-@settings(deadline=None, max_examples=400)
+@settings(max_examples=400)
 @given(TEXTS)
 @example("")
 @example("\n")
@@ -68,7 +68,7 @@ def test_a_long_text_is_counted_to_its_last_pair(twin: ModuleType, size: int, fi
     assert twin.estimate(text) == naive(text)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(st.text(st.characters(), max_size=40))
 @example("a\ud800\udfff??b")
 def test_lone_surrogates_count_as_question_marks(twin: ModuleType, text: str) -> None:

@@ -115,7 +115,7 @@ def names(walk: Any) -> list[bytes]:
     return [entry.path for entry in walk.entries]
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(
     folders=git_oracle.FOLDERS,
     paths=git_oracle.PATHS,
@@ -144,7 +144,7 @@ def test_it_lists_what_git_lists(
         assert set(names(found)) == git_oracle.untracked(top, excludes)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(
     tree=TREES,
     rules=st.dictionaries(st.sampled_from([b".gitignore", b".ignore", b".nanocodeignore"]), RULES),
