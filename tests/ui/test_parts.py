@@ -1,6 +1,7 @@
 """The small parts of the terminal: pastes, completion, diffs, calls, figures, the history file, the editor."""
 
 import asyncio
+import subprocess
 import time
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from nanocode.ui.markdown import BEFORE, texts
 from nanocode.ui.past import Past
 from nanocode.ui.pastes import Pastes
 from nanocode.ui.plain import call_line, result_line
-from nanocode.ui.toolbar import count, money, spent_words
+from nanocode.ui.toolbar import branch, count, money, spent_words
 
 
 def test_long_pastes_fold_and_come_back() -> None:
@@ -35,6 +36,24 @@ def test_a_call_shows_its_arguments_as_json_and_its_result_without_the_marks_of_
     assert call_line("mcp_call", {"arguments": {"on": True}}) == 'mcp_call(arguments={"on":true})'
     assert result_line('<untrusted source="mcp:a/b">\none\ntwo\n</untrusted>') == "one ... +1 line"
     assert result_line('<untrusted source="mcp:a/b">\n</untrusted>\n') == ""
+
+
+def test_the_branch_of_a_repository_a_worktree_and_a_lone_commit(tmp_path: Path) -> None:
+    def git(*words: str) -> str:
+        who = ["-c", "user.name=n", "-c", "user.email=e", "-c", "init.defaultBranch=main"]
+        return subprocess.run(["git", *who, *words], cwd=tmp_path, check=True, capture_output=True, text=True).stdout
+
+    assert branch(tmp_path) == ""
+    git("init", "-q")
+    (tmp_path / "sub").mkdir()
+    assert branch(tmp_path / "sub") == "main", "before its first commit too"
+    git("commit", "-q", "--allow-empty", "-m", "first")
+    git("worktree", "add", "-q", "-b", "feature/x", "tree")
+    assert (branch(tmp_path / "tree"), branch(tmp_path)) == ("feature/x", "main")
+    git("checkout", "-q", "--detach")
+    assert branch(tmp_path) == git("rev-parse", "HEAD")[:7]
+    (tmp_path / ".git" / "HEAD").write_text("ref: refs/heads/.invalid\n")
+    assert branch(tmp_path) == ""
 
 
 def test_the_closest_paths_come_first() -> None:

@@ -1,10 +1,15 @@
 """The line below the prompt, and how tokens, money and time are written; knows no keys."""
 
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 from weakref import WeakKeyDictionary
 
 from nanocode.messages import Usage
 from nanocode.session import Session
+from nanocode.ui.rows import clean
+
+_COMMIT, _LINE = 7, 1 << 10
 
 
 def count(tokens: int) -> str:
@@ -71,11 +76,38 @@ def _jobs(session: Session) -> str:
     return f"{running} job{'s' if running > 1 else ''}" if running else ""
 
 
+def _branch(session: Session) -> str:
+    return branch(session.settings.cwd)
+
+
+def branch(folder: Path) -> str:
+    """The branch of the repository around `folder`, as git wrote it down; seven digits of a commit where there is none.
+
+    "" outside of a repository, and for one whose branches are not files.
+    """
+    for place in (folder / ".git", *(above / ".git" for above in folder.parents)):
+        # In a worktree and in a submodule it is a file that names the folder.
+        home = place.parent / _line(place).removeprefix("gitdir: ") if place.is_file() else place
+        if head := _line(home / "HEAD"):
+            name = head.removeprefix("ref: refs/heads/")
+            return "" if name == ".invalid" else name if name != head else head[:_COMMIT]
+    return ""
+
+
+def _line(path: Path) -> str:
+    with suppress(OSError, ValueError):
+        # Whoever made the folder may have put a pipe there.
+        if path.is_file():
+            with path.open(encoding="utf-8", errors="replace") as file:
+                return clean(file.readline(_LINE))
+    return ""
+
+
 # The state that a share of the window was read from, and its words.
 _read: "WeakKeyDictionary[Session, tuple[tuple[object, ...], str]]" = WeakKeyDictionary()
 
 # What the toolbar says, in order; a slot that gives "" is left out.
-SLOTS: tuple[Callable[[Session], str], ...] = (_model, _context, _spent, _queue, _jobs)
+SLOTS: tuple[Callable[[Session], str], ...] = (_model, _context, _spent, _queue, _jobs, _branch)
 
 
 def toolbar(session: Session, columns: int) -> str:
