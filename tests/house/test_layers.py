@@ -25,6 +25,7 @@ FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 
 # Where an import may stand inside a function, and why.
 LAZY = {
+    "__main__": "Ctrl-C may come while the program is loading",
     "agent/vocabulary": "`tiktoken` costs a second, and only OpenAI's models are counted by it",
     "cli": "start-up: `--help` and `--version` need neither asyncio nor httpx",
     "hot/splices": "start-up: `difflib` serves diffs of replaced runs only",

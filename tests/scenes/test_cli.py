@@ -169,6 +169,20 @@ def test_system_prompts_come_as_text_or_files_in_order(nanocode: Program) -> Non
     assert done.code == 0
 
 
+def test_ctrl_c_while_the_program_loads_ends_it_quietly(nanocode: Program, tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        "import signal, sys\n"
+        "class Finder:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'nanocode.settings':\n"
+        "            signal.raise_signal(signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Finder())\n"
+    )
+    nanocode.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(tmp_path), os.environ.get("PYTHONPATH"))))
+    done = nanocode.run("--help")
+    assert (done.code, done.out, done.err) == (130, "", "")
+
+
 def test_a_deleted_working_folder_is_said(nanocode: Program, tmp_path: Path) -> None:
     gone = tmp_path / "gone"
     gone.mkdir()
