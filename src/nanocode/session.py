@@ -97,6 +97,7 @@ class Session:
         settings = self.settings
         key = auth.Key("demo", "the demo model") if self._demo else auth.find(settings)
         self.key_source = key.source
+        self._astray = auth.astray(settings, key)
         model = catalog.model(settings, settings.model)
         if settings.max_cost is not None and model.prices is None:
             raise UsageError(
@@ -143,6 +144,8 @@ class Session:
 
     def _opened(self) -> None:
         self._emit(SessionOpened(__version__, self.id, str(self.settings.cwd), self.agent.model.id))
+        if self._astray:
+            self._warn(self._astray)
         if saved := len(self.agent.history.messages):
             self._warn(f"going on with session {self.id}: {saved} messages")
         elif self.settings.continued:

@@ -183,6 +183,15 @@ def test_ctrl_c_while_the_program_loads_ends_it_quietly(nanocode: Program, tmp_p
     assert (done.code, done.out, done.err) == (130, "", "")
 
 
+def test_a_key_of_openai_that_goes_to_opencode_is_told(nanocode: Program) -> None:
+    nanocode.environ |= {"OPENAI_API_KEY": "sk-test-0123456789", "HTTPS_PROXY": "http://127.0.0.1:1"}
+    told = "the key of `OPENAI_API_KEY` goes to opencode.ai: set OPENAI_BASE_URL, or OPENCODE_API_KEY"
+    assert told in nanocode.run("hi").err
+    assert told in nanocode.run("doctor").out
+    nanocode.environ["OPENCODE_API_KEY"] = "sk-test-0123456789"
+    assert "goes to" not in nanocode.run("hi").err
+
+
 def test_a_deleted_working_folder_is_said(nanocode: Program, tmp_path: Path) -> None:
     gone = tmp_path / "gone"
     gone.mkdir()

@@ -47,7 +47,7 @@ def test_a_good_installation(nanocode: Program) -> None:
     assert states(done.out) == dict.fromkeys(
         ["core", "libraries", "folder", "bash", "git", "terminal", "key", "endpoint"], "ok"
     )
-    assert "from `OPENAI_API_KEY`" in done.out and "sk-test" not in done.out
+    assert "from `OPENAI_API_KEY`, for 127.0.0.1" in done.out and "sk-test" not in done.out
     assert "lists 2 models, `test-model` among them" in done.out
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from nanocode.errors import UsageError
 from nanocode.frozen import frozen
 from nanocode.jsontext import loads
-from nanocode.provider.catalog import is_opencode
+from nanocode.provider.catalog import host, is_opencode
 from nanocode.settings import Settings
 
 _VARIABLES = ("OPENCODE_API_KEY", "OPENCODE_GO_API_KEY", "OPENAI_API_KEY")
@@ -40,6 +40,15 @@ def find(settings: Settings) -> Key:
     raise NoKey(
         f"no API key for `{settings.endpoint}`", f"set {name}{free}, or try `nanocode --demo`, which needs none"
     )
+
+
+def astray(settings: Settings, key: Key) -> str:
+    """That a key named for OpenAI goes to OpenCode though nobody has said so, and both ways out; else ""."""
+    named = settings.environ.get("OPENAI_BASE_URL") or settings.environ.get("OPENAI_API_URL")
+    if named or key.source != f"`{_VARIABLES[-1]}`" or not is_opencode(settings.endpoint):
+        return ""
+    where = host(settings.endpoint)
+    return f"the key of {key.source} goes to {where}: set OPENAI_BASE_URL, or OPENCODE_API_KEY if it is of OpenCode"
 
 
 def _from_opencode(settings: Settings) -> Key | None:

@@ -57,7 +57,8 @@ def examine(settings: Settings, warnings: tuple[str, ...]) -> Iterator[Finding]:
     except UsageError as error:
         yield Finding("key", BAD, str(error), error.hint)
         return
-    yield Finding("key", GOOD, f"from {key.source}")
+    words = auth.astray(settings, key)
+    yield Finding("key", NOTE if words else GOOD, words or f"from {key.source}, for {catalog.host(settings.endpoint)}")
     yield asyncio.run(_endpoint(settings, key, model))
 
 
