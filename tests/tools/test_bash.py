@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import stat
+import time
 from pathlib import Path
 
 import pytest
@@ -120,6 +121,17 @@ def test_long_output_shows_its_end_and_is_kept_whole_for_its_owner_alone(nanocod
     path = Path(found[1])
     assert path.read_text() == "".join(f"{number}\n" for number in range(1, 5001))
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_whole_outputs_of_a_week_ago_are_gone_with_the_next_one(nanocode: Program) -> None:
+    folder, week = Path(nanocode.environ["TMPDIR"]), 7 * 24 * 3600
+    ages = {"nanocode-old.log": week + 60, "nanocode-new.log": week - 3600, "other.log": 2 * week}
+    for name, age in ages.items():
+        (folder / name).touch()
+        os.utime(folder / name, (time.time() - age,) * 2)
+    done = bash(nanocode, "seq 5000")
+    kept = Path(done.out.rpartition("Full output: ")[2].rstrip("]\n"))
+    assert set(folder.iterdir()) == {kept, folder / "nanocode-new.log", folder / "other.log"}
 
 
 @measures_memory

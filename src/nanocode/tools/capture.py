@@ -2,12 +2,18 @@
 
 import os
 import re
+import stat
 import tempfile
+import time
+from contextlib import suppress
 from typing import BinaryIO
 
 from nanocode.tools.output import BYTES, LINES, tail
 
 _KEEP = 4 * BYTES
+_PREFIX, _SUFFIX = "nanocode-", ".log"
+# A session that goes on after a week can run the command again.
+_KEPT_SECONDS = 7 * 24 * 3600
 # CSI and OSC sequences, then the two-character escapes (ECMA-48).
 _ANSI = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[ -/]*[0-~])")
 # Tried at the start of lines alone: anywhere, a long line without a CR would take quadratic time.
@@ -61,7 +67,8 @@ class Capture:
             return
         try:
             if self._file is None:
-                descriptor, self._path = tempfile.mkstemp(prefix="nanocode-", suffix=".log")
+                descriptor, self._path = tempfile.mkstemp(_SUFFIX, _PREFIX)
+                _sweep(os.path.dirname(self._path))
                 self._file = os.fdopen(descriptor, "wb")
                 self._file.write(b"".join(self._parts))
             self._file.write(data)
@@ -70,6 +77,18 @@ class Capture:
             # A full disk must not fail the command: its output goes on, the file is given up.
             self._failure = error.strerror or str(error)
             self._path = ""
+
+
+def _sweep(folder: str) -> None:
+    """Remove what earlier calls of this user have left here, once it is old."""
+    before = time.time() - _KEPT_SECONDS
+    # Another process may sweep as well; what is left over is for the next call.
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith(_PREFIX) and entry.name.endswith(_SUFFIX):
+                facts = entry.stat(follow_symlinks=False)
+                if stat.S_ISREG(facts.st_mode) and facts.st_uid == os.geteuid() and facts.st_mtime < before:
+                    os.unlink(entry.path)
 
 
 def clean(data: bytes) -> bytes:
