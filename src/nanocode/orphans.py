@@ -58,7 +58,9 @@ class _Watcher:
     def _end(self, shell: "subprocess.Popen[bytes]") -> None:
         assert shell.stdin is not None
         shell.stdin.close()
-        shell.wait()
+        # One Ctrl-C more than it takes, at the very end.
+        with suppress(KeyboardInterrupt):
+            shell.wait()
 
 
 _watcher = _Watcher()

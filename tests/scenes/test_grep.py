@@ -59,6 +59,11 @@ def test_a_pattern_that_does_not_parse_is_searched_as_text_and_said(nanocode: Pr
     assert rest == ["src/app.py"]
 
 
+def test_text_of_endless_length_is_refused_in_words(nanocode: Program, tree: Path) -> None:
+    done = nanocode.run("tool", "grep", json.dumps({"pattern": "x" * 100_000}))
+    assert done.code == 1 and "cannot be searched: it is too large; search a shorter one" in done.out
+
+
 def test_a_fifo_is_no_trap(nanocode: Program, tree: Path) -> None:
     os.mkfifo(tree / "fifo")
     assert grep(nanocode, pattern="x", path="fifo").splitlines()[-1] == "[not searched: fifo: not a regular file]"

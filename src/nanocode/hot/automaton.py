@@ -85,7 +85,7 @@ class _Compiler:
     def _emit(self, op: int, x: int, y: int) -> int:
         program = self._program
         if len(program.ops) >= MOST_INSTRUCTIONS:
-            raise TooLarge
+            raise TooLarge("it is too large")
         program.ops.append(op)
         program.xs.append(x)
         program.ys.append(y)

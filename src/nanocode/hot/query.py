@@ -40,7 +40,7 @@ class Query:
         try:
             self._prepare(pattern, ignore_case, plain, multiline)
         except (PatternError, TooLarge) as error:
-            self.fallback = str(error) or "it is too large"
+            self.fallback = str(error)
             multiline = "\n" in pattern
             self._prepare(pattern, ignore_case, True, multiline)
         self._attempts = 0

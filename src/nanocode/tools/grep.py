@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from nanocode import hot
+from nanocode.errors import ToolError
 from nanocode.tool import Context, Result, tool
 from nanocode.tools.output import plural
 from nanocode.tools.tree import excludes, root, shown
@@ -52,7 +53,11 @@ async def grep(
         "no_ignore": noIgnore,
         "excludes": excludes(call.settings),
     }
-    found = await asyncio.to_thread(hot.search_tree, str(place), pattern, **options, **tree)
+    try:
+        found = await asyncio.to_thread(hot.search_tree, str(place), pattern, **options, **tree)
+    except ValueError as error:
+        # Also as plain text, which any other pattern falls back to.
+        raise ToolError(f"this pattern cannot be searched: {error}; search a shorter one") from error
     if context is None and mode == "lines" and 0 < found.matches <= _FEW:
         found = await asyncio.to_thread(_with_context, place, pattern, found, options)
     return Result("\n".join(_lines(found, mode, limit, prefix if place.is_dir() else "", path or ".")))
