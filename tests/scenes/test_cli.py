@@ -172,6 +172,8 @@ def test_system_prompts_come_as_text_or_files_in_order(nanocode: Program) -> Non
 def test_ctrl_c_while_the_program_loads_ends_it_quietly(nanocode: Program, tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(
         "import signal, sys\n"
+        # A shell's background job, as this run may be one, is born without it.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "class Finder:\n"
         "    def find_spec(self, name, path=None, target=None):\n"
         "        if name == 'nanocode.settings':\n"
