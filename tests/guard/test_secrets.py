@@ -55,6 +55,7 @@ def test_a_value_too_short_to_be_a_secret_stays() -> None:
 @example("0" * 12, "\0", 0)
 @example("0" * 12, "\0", 1)
 @example("n" * 12, "\n", 1)
+@example("0" * 12, "1", 0)
 def test_a_line_stays_json_and_holds_no_known_value_at_any_depth(value: str, around: str, depth: int) -> None:
     value = value.encode("utf-8", "replace").decode()
     text = f"{around}{value}{around}"

@@ -48,8 +48,10 @@ class Redactor:
         for form in self._forms:
             left = left.replace(form, REDACTED)
         # The arguments of a call are JSON inside JSON, where a value may begin in the midst of an escape.
-        if left != text and _is_json(text) and not _is_json(left):
-            return dumps(self._cleaned(loads(text))).decode()
+        if left != text and text.startswith(("{", "[")) and _is_json(text) and not _is_json(left):
+            cleaned = dumps(self._cleaned(loads(text))).decode()
+            # Better no JSON than a value in what is no string.
+            return left if any(form in cleaned for form in self._forms) else cleaned
         return left
 
     def text(self, text: str) -> str:
