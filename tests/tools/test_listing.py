@@ -151,3 +151,30 @@ class TestLs:
         context = Context(Settings(here, here, {}), lambda text: None, bytearray(b"\1"), Stamps())
         with pytest.raises(ToolError, match="interrupted"):
             asyncio.run(ls.run(context, path=None, limit=500))
+
+
+@pytest.mark.parametrize(
+    ("tool", "argument", "words"),
+    [
+        ("glob", "pattern", "no file matches `{}`"),
+        ("find", "pattern", "nothing named `{}` in `.` (1 ignored; noIgnore to see them)"),
+        ("grep", "glob", "0 matches (0 files searched, 1 ignored; noIgnore to search them)"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("name", "meant", "escaped"),
+    [
+        ("app/[id]/page.ts", "app/[id]/*.ts", r"app/\[id]/*.ts"),
+        ("app/[[...slug]]/page.ts", "app/[[...slug]]/*.ts", r"app/\[\[...slug]]/*.ts"),
+    ],
+)
+def test_a_name_in_brackets_is_found_by_what_the_answer_says(
+    nanocode: Program, tool: str, argument: str, words: str, name: str, meant: str, escaped: str
+) -> None:
+    path = nanocode.cwd / name
+    path.parent.mkdir(parents=True)
+    path.write_text("here\n")
+    more = {"pattern": "here", "mode": "files"} if tool == "grep" else {}
+    hint = f"; brackets hold the choices for one character: `{escaped}` takes them as they stand"
+    assert told(nanocode, tool, **more, **{argument: meant}) == [words.format(meant) + hint]
+    assert told(nanocode, tool, **more, **{argument: escaped}) == [name]

@@ -6,7 +6,7 @@ from typing import Annotated
 from nanocode import hot
 from nanocode.errors import ToolError
 from nanocode.tool import Context, Result, tool
-from nanocode.tools.tree import asks_for_hidden, excludes, notices, root, shown
+from nanocode.tools.tree import asks_for_hidden, excludes, in_brackets, notices, root, shown
 
 
 @tool(reads=True, aliases={"pat": "pattern", "name": "pattern", "dir": "path"})
@@ -38,7 +38,7 @@ def _find(context: Context, pattern: str | None, path: str | None, limit: int, h
     lines = [prefix + shown(entry.path, entry.kind) for entry in found.entries]
     if not lines:
         ignored = f" ({found.ignored:,} ignored; noIgnore to see them)" if found.ignored else ""
-        lines.append(f"nothing named `{pattern or '*'}` in `{path or '.'}`{ignored}")
+        lines.append(f"nothing named `{pattern or '*'}` in `{path or '.'}`{ignored}{in_brackets(pattern)}")
     if found.truncated:
         lines.append(f"[{limit} entries limit reached. Use limit={limit * 2} for more, or refine the pattern]")
     return "\n".join([*lines, *notices(found, prefix)])

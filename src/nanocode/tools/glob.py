@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from nanocode import hot
 from nanocode.errors import ToolError
 from nanocode.tool import Context, Result, tool
-from nanocode.tools.tree import asks_for_hidden, excludes, notices, root, shown
+from nanocode.tools.tree import asks_for_hidden, excludes, in_brackets, notices, root, shown
 
 if TYPE_CHECKING:
     from nanocode.hot.walk import Walk
@@ -58,7 +58,7 @@ def _nothing(pattern: str, rest: str, folder: Path, found: "Walk") -> str:
         return f"`{pattern}` is a folder; `{os.path.join(pattern, '**')}` lists the files in it"
     deeper = f"; `**/{rest}` looks at every depth" if "/" not in rest and "**" not in rest else ""
     ignored = f" ({found.ignored:,} ignored; noIgnore to see them)" if found.ignored else ""
-    return f"no file matches `{pattern}`{ignored}{deeper}"
+    return f"no file matches `{pattern}`{ignored}{deeper}{in_brackets(pattern)}"
 
 
 def _split(pattern: str) -> tuple[str, str]:

@@ -10,7 +10,7 @@ from nanocode import hot
 from nanocode.errors import ToolError
 from nanocode.tool import Context, Result, tool
 from nanocode.tools.output import plural
-from nanocode.tools.tree import excludes, root, shown
+from nanocode.tools.tree import excludes, in_brackets, root, shown
 
 if TYPE_CHECKING:
     from nanocode.hot.search import FileMatches, Search
@@ -60,7 +60,7 @@ async def grep(
         raise ToolError(f"this pattern cannot be searched: {error}; search a shorter one") from error
     if context is None and mode == "lines" and 0 < found.matches <= _FEW:
         found = await asyncio.to_thread(_with_context, place, pattern, found, options)
-    return Result("\n".join(_lines(found, mode, limit, prefix if place.is_dir() else "", path or ".")))
+    return Result("\n".join(_lines(found, mode, limit, prefix if place.is_dir() else "", path or ".", glob)))
 
 
 def _with_context(place: Path, pattern: str, found: "Search", options: dict[str, Any]) -> "Search":
@@ -72,12 +72,13 @@ def _with_context(place: Path, pattern: str, found: "Search", options: dict[str,
     return replace(found, files=tuple(again))
 
 
-def _lines(found: "Search", mode: str, limit: int, prefix: str, name: str) -> Iterator[str]:
+def _lines(found: "Search", mode: str, limit: int, prefix: str, name: str, glob: str | None) -> Iterator[str]:
     if found.literal_fallback:
         yield f"[the pattern does not parse ({found.literal_fallback}); searched as plain text]"
     if not found.files:
         ignored = f", {found.ignored:,} ignored; noIgnore to search them" if found.ignored else ""
-        yield f"0 matches ({plural(found.searched, 'file')} searched{ignored})"
+        brackets = "" if found.searched else in_brackets(glob)
+        yield f"0 matches ({plural(found.searched, 'file')} searched{ignored}){brackets}"
     for position, each in enumerate(found.files):
         shown_name = prefix + shown(each.path) if each.path else name
         if mode == "files":

@@ -1,6 +1,7 @@
 """Where the file tools look and how they name what they find; knows nothing of patterns."""
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -39,6 +40,14 @@ def shown(path: bytes, kind: str = "file") -> str:
 def asks_for_hidden(pattern: str) -> bool:
     """Whether a glob names something that starts with a dot, which is then looked for."""
     return pattern.removeprefix("./").startswith(".") or "/." in pattern or "{." in pattern
+
+
+def in_brackets(pattern: str | None) -> str:
+    """What to say of a glob that found nothing, when it may have been meant for a name such as `[id]`; else ""."""
+    literal = re.sub(r"(?<!\\)\[(?=[^]]+\])", r"\\[", pattern or "")
+    if literal == (pattern or ""):
+        return ""
+    return f"; brackets hold the choices for one character: `{literal}` takes them as they stand"
 
 
 def notices(found: "Walk", prefix: str) -> Iterator[str]:
