@@ -243,6 +243,8 @@ def test_resume_without_an_id_lets_a_person_choose(nanocode: Program) -> None:
             it.wait_for("number:")
             assert "1. what is blood?" in it.screen() and "2. what is the sky?" in it.screen()
             it.say("2")
+            it.wait_for("⏺ blue")
+            assert "❯ what is the sky?" in it.screen(), "who comes back sees where the work stood"
             it.wait_idle()
             it.say("and grass?")
             it.wait_for("⏺ green")

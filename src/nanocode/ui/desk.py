@@ -5,7 +5,7 @@ from typing import Literal, Protocol
 
 from nanocode.session import Session
 
-Form = Literal["plain", "markdown", "diff"]
+Form = Literal["plain", "markdown", "diff", "prompt", "answer"]
 # A value to complete or choose, and what it means.
 Option = tuple[str, str]
 

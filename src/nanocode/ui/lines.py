@@ -12,6 +12,7 @@ from nanocode.ui import servers, signals
 from nanocode.ui.commands import find, loaded
 from nanocode.ui.desk import Form, Option
 from nanocode.ui.plain import failure
+from nanocode.ui.sessions import recall
 from nanocode.ui.shell import shell
 from nanocode.ui.sink import Output
 
@@ -37,6 +38,7 @@ class Lines:
         self._out.dim(f"nanocode · {self.session.agent.model.id} · /help lists the commands, /q quits\n")
         if found := loaded(self.session):
             self._out.dim(f"{found}\n")
+        recall(self)
         leaving = False
         while not self._left:
             try:
@@ -88,7 +90,7 @@ class Lines:
             self.show(event.result.rstrip("\n"))
 
     def show(self, text: str, form: Form = "plain") -> None:
-        self._out.write(f"{text}\n")
+        self._out.write(f"{_RULE}\n❯ {text}\n{_RULE}\n" if form == "prompt" else f"{text}\n")
 
     def send(self, text: str) -> None:
         self._sent.append(text)

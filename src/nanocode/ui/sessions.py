@@ -11,7 +11,6 @@ from nanocode.provider.catalog import PRICED
 from nanocode.session import Session
 from nanocode.settings import Settings
 from nanocode.store import shelf
-from nanocode.store.transcript import title
 from nanocode.tools.output import plural, size
 from nanocode.ui import export
 from nanocode.ui.desk import Desk
@@ -45,7 +44,9 @@ async def resume(desk: Desk, argument: str) -> str:
     if entry.id == session.id:
         return "this is that session"
     session.resume(entry)
-    return f"going on with session {session.id}\n{_last_words(session)}"
+    desk.show(f"going on with session {session.id}")
+    recall(desk)
+    return ""
 
 
 async def _choose(desk: Desk, heading: str) -> str | None:
@@ -73,13 +74,17 @@ async def _delete(desk: Desk, id: str) -> str:
     return f"session {entry.id} is deleted: {entry.title}"
 
 
-def _last_words(session: Session) -> str:
-    """The last exchange, for a person who comes back."""
-    messages = session.agent.history.messages
-    prompts = (each.text for each in reversed(messages) if isinstance(each, User))
-    asked = next((text for text in prompts if not text.startswith(USER_DID)), "")
-    said = next((each.text for each in reversed(messages) if isinstance(each, Assistant) and each.text), "")
-    return "\n".join([f"❯ {title(asked)}", f"⏺ {said}"])
+def recall(desk: Desk) -> None:
+    """Show the last exchange, for a person who comes back; nothing in a new session."""
+    said = ""
+    for message in reversed(desk.session.agent.history.messages):
+        if isinstance(message, Assistant):
+            said = said or message.text
+        elif isinstance(message, User) and not message.text.startswith(USER_DID):
+            desk.show(message.text, "prompt")
+            break
+    if said:
+        desk.show(said, "answer")
 
 
 def pick(settings: Settings, ask: Callable[[str], str], show: Callable[[str], object]) -> str:

@@ -183,7 +183,13 @@ class Story:
     def show(self, text: str, form: Form = "plain") -> None:
         """Foreign text of any length, in the form that it has; what streams goes on below it."""
         self.flush()
-        if form == "diff":
+        if form == "prompt":
+            self.prompt(text)
+        elif form == "answer":
+            self._close()
+            self._lead = [(CYAN, "⏺ ")]
+            self._put(marked(text, self._columns() - 2, self._colors))
+        elif form == "diff":
             self._add(diff_rows(text))
         elif form == "markdown":
             self._add(marked(text, self._columns(), self._colors))

@@ -14,6 +14,7 @@ from nanocode.ui.highlight import Highlighter
 from nanocode.ui.past import Past
 from nanocode.ui.repl import Repl
 from nanocode.ui.rows import DIM, Row, ansi, wrap
+from nanocode.ui.sessions import recall
 from nanocode.ui.story import Story
 from nanocode.ui.terminal import Painter, Screen
 
@@ -48,9 +49,10 @@ async def talk(settings: Settings, stdin: TextIO, stdout: TextIO, *, color: bool
         # Before the prompt: tmux keeps a prompt that was drawn in the first row of an empty screen as history.
         columns = screen.get_size().columns
         painter.add([row for line in banner(session) for row in wrap(line, columns)])
-        painter.frame()
         history = Past(settings.directory / "history")
         repl = Repl(session, story, painter, history, create_input(stdin), screen)
+        recall(repl)
+        painter.frame()
         screen.gone = repl.hung_up
         code = await repl.run()
         await asyncio.gather(*loading)
