@@ -124,6 +124,17 @@ def other_agents() -> str:
     )
 
 
+def long_sessions() -> str:
+    figures = plot.newest("agent")["figures"]
+    short, long = ({case["contender"]: case for case in figures if case["case"] == f"{n} tool turns"} for n in (2, 500))
+    ours, bare = long["nanocode"], long["bare asyncio client"]
+    return (
+        f"In 500 turns with bash nanocode comes to {ours['peak_megabytes']:.0f} MB, in 2 to "
+        f"{short['nanocode']['peak_megabytes']:.0f}, and a next request takes {ours['gap_milliseconds']:.1f} ms "
+        f"(the bare client: {bare['peak_megabytes']:.0f} MB, {bare['gap_milliseconds']:.1f} ms)."
+    )
+
+
 def environments() -> str:
     return (
         "What it takes to have it: a whole environment as pip or npm installs it, without Python or node, and "
@@ -161,6 +172,7 @@ SCREENS = {
 # Paragraphs with figures of records, by their first words.
 PARAGRAPHS = {
     "What an agent adds": other_agents,
+    "In 500 turns": long_sessions,
     "What it takes to have it": environments,
     "The terminal under": screens,
     "A key typed meanwhile": keys,
