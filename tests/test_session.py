@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import peer
 import pytest
@@ -12,7 +13,7 @@ from peer import Gate, Peer, Script
 from program import carried
 
 from nanocode.agent.loop import CUT_SHORT
-from nanocode.errors import CompactionError
+from nanocode.errors import CompactionError, UsageError
 from nanocode.events import Event, MessageAdded, TextDelta
 from nanocode.messages import Assistant
 from nanocode.session import ASIDE, Session
@@ -22,13 +23,17 @@ from nanocode.ui import window
 OK = peer.reply(peer.text("ok"))
 
 
-def drive(tmp_path: Path, script: Script, play: Callable[[Session, Peer, list[Event]], Awaitable[None]]) -> None:
+def drive(
+    tmp_path: Path, script: Script, play: Callable[[Session, Peer, list[Event]], Awaitable[None]], **more: Any
+) -> None:
     """Play a scene with a session that talks to a scripted server."""
 
     async def scene() -> None:
         with Peer(script) as server:
             environ = carried() | {"OPENAI_API_KEY": "sk-test"}
-            settings = Settings(tmp_path, tmp_path, environ, tmp_path / ".nanocode", base_url=server.url, tries=1)
+            settings = Settings(
+                tmp_path, tmp_path, environ, tmp_path / ".nanocode", base_url=server.url, tries=1, **more
+            )
             events: list[Event] = []
             async with Session(settings, events.append) as session:
                 await play(session, server, events)
@@ -114,6 +119,21 @@ def test_a_question_beside_a_turn_sees_the_history_and_leaves_no_trace(tmp_path:
         assert not any(ASIDE in str(each) for each in session.agent.history.messages)
 
     drive(tmp_path, script, play)
+
+
+def test_without_a_file_messages_are_taken_back_and_branched_off_in_memory(tmp_path: Path) -> None:
+    async def play(session: Session, server: Peer, events: list[Event]) -> None:
+        for number in range(2):
+            await session.submit(f"prompt {number}")
+        old = session.id
+        session.fork()
+        assert session.id != old and len(session.agent.history.messages) == 4
+        assert session.rewind(1) == "prompt 1"
+        assert [each.text for each in session.agent.history.messages] == ["prompt 0", "answer"]
+        with pytest.raises(UsageError, match="1 message of yours"):
+            session.rewind(2)
+
+    drive(tmp_path, lambda request: peer.reply(peer.text("answer")), play, no_session=True)
 
 
 def test_a_question_with_tools_may_read_and_not_write_while_a_call_runs(tmp_path: Path) -> None:

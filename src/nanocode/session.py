@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from nanocode import __version__, servers, tools
+from nanocode.agent.compaction import is_asked
 from nanocode.agent.history import History
 from nanocode.agent.inbox import Inbox
 from nanocode.agent.loop import Agent, Spent
@@ -40,6 +41,7 @@ from nanocode.store.transcript import Saved, Transcript, read
 from nanocode.store.undo import Undo
 from nanocode.tool import Tool
 from nanocode.tools.mcp import direct
+from nanocode.tools.output import plural
 
 if TYPE_CHECKING:
     from nanocode.mcp.host import Host
@@ -192,7 +194,9 @@ class Session:
             async with one_at_a_time:
                 return await self.elicit(message, schema) if self.elicit else None
 
-        self.servers = servers.opened(self.settings, self.trust, self._left_out, self._offer, ask)
+        self.servers = servers.opened(
+            self.settings, self.trust, lambda *words: self._warn("; ".join(words)), self._offer, ask
+        )
         self.toolbox.servers = self.servers
         if anew and self.servers is not None:
             self.servers.forget()
@@ -214,9 +218,6 @@ class Session:
 
     def _warn(self, text: str) -> None:
         self._show(Notice(text))
-
-    def _left_out(self, words: str, hint: str) -> None:
-        self._warn(f"{words}; {hint}")
 
     def _covered(self, name: str) -> bool:
         return name in ("write", "edit") or name not in self.toolbox.tools or self.toolbox.tools[name].reads
@@ -341,6 +342,30 @@ class Session:
         """Begin a new session; the one so far stays on disk."""
         self.transcript.close()
         self._take(shelf.new(self.settings, _new_id(), redact=self.redactor.line, warn=self._warn))
+
+    def rewind(self, count: int) -> str:
+        """Take the user's last `count` messages and all that followed out of the conversation; the first of them.
+
+        The file keeps it on a branch, and what tools did stays done. Only between turns. Raises UsageError when there
+        are not so many, or the session could not be saved so far.
+        """
+        if self.transcript.behind:
+            raise UsageError("the session is not saved so far", "make room on the disk, and say something to save it")
+        saved = self.saved()
+        asked = [place for place, message in enumerate(saved.messages) if is_asked(message)]
+        if not 0 < count <= len(asked):
+            raise UsageError(f"{plural(len(asked), 'message')} of yours can be taken back, not {count}")
+        place = asked[-count]
+        before = self.transcript.rewind(saved.parents[place]) if saved.parents else saved.messages[:place]
+        self.agent.history = History(repaired(before))
+        return saved.messages[place].text
+
+    def fork(self) -> None:
+        """Go on in a session of its own with the conversation so far; the old one stays. Only between turns."""
+        old, messages = self.transcript, self.agent.history.messages
+        self.clear()
+        self.transcript.begin(old, messages)
+        self.agent.history = History(messages)
 
     def resume(self, entry: shelf.Entry) -> None:
         """Leave this session and go on with another. Raises UsageError when that is open elsewhere."""

@@ -276,6 +276,63 @@ def test_a_session_is_resumed_by_its_name_and_deleted_by_its_id_only(nanocode: P
     assert len(sessions(nanocode)) == 2
 
 
+@needs_tmux
+def test_messages_are_taken_back_and_the_session_goes_on_from_there(nanocode: Program) -> None:
+    script = (peer.reply(peer.text(f"answer {number}")) for number in range(9))
+    with Peer(lambda request: next(script)) as server:
+        with terminal(nanocode.at(server.url)) as it:
+            for number in range(3):
+                it.wait_idle()
+                it.say(f"prompt {number}")
+                it.wait_for(f"⏺ answer {number}")
+            it.wait_idle()
+            it.say("/rewind 4")
+            it.wait_for("3 messages of yours can be taken back, not 4")
+            it.say("/rewind x")
+            it.wait_for("how many messages back?")
+            it.say("/rewind 2")
+            screen = it.wait_for("taken back: prompt 1")
+            assert screen.count("⏺ answer 0") == 2, "it shows where the conversation stands now"
+            it.say("another way")
+            it.wait_for("⏺ answer 3")
+        asked = ["prompt 0", "answer 0", "another way"]
+        assert [text for _, text in said(server.requests[-1].messages)] == asked
+        nanocode.run("--continue", "and on")
+        assert [text for _, text in said(server.requests[-1].messages)] == [*asked, "answer 3", "and on"]
+    assert len(sessions(nanocode)) == 1
+    assert "prompt 1" in sessions(nanocode)[0].read_text(), "what was taken back is kept beside it"
+
+
+@needs_tmux
+def test_a_session_is_branched_off_and_the_old_one_stays(nanocode: Program) -> None:
+    script = (peer.reply(peer.text(f"answer {number}")) for number in range(9))
+    with Peer(lambda request: next(script)) as server:
+        with terminal(nanocode.at(server.url), columns=100) as it:
+            it.wait_idle()
+            it.say("/fork")
+            it.wait_for("there is nothing to branch off from yet")
+            it.say("prompt 0")
+            it.wait_for("⏺ answer 0")
+            it.wait_idle()
+            (old,) = sessions(nanocode)
+            before = old.read_bytes()
+            it.say("/fork")
+            it.wait_for("goes back to the one that it came from")
+            it.say("another way")
+            it.wait_for("⏺ answer 1")
+            it.wait_idle()
+            asked = ["prompt 0", "answer 0", "another way"]
+            assert [text for _, text in said(server.requests[-1].messages)] == asked
+            assert old.read_bytes() == before
+            it.say("/resume")
+            assert "prompt 0 · " in it.wait_for("sessions of this folder")
+            it.keys("Enter")
+            it.wait_for("going on with session")
+            it.say("/resume prompt 0 (fork)")
+            it.wait(lambda screen: screen.count("going on with session") == 2)
+        assert len(sessions(nanocode)) == 2
+
+
 def prefix(request: Request) -> bytes:
     """The body up to the end of the last message; the quote behind `]` stands in no text, where it is escaped."""
     return request.raw[: request.raw.index(b'],"stream"')]

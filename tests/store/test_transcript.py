@@ -161,6 +161,39 @@ def test_a_fork_goes_on_from_its_parent(tmp_path: Path) -> None:
     assert read(path.read_bytes()).view == [TALK[0], User("another way")]
 
 
+def test_a_rewind_goes_on_from_an_earlier_record_also_from_before_a_compaction(tmp_path: Path) -> None:
+    path = tmp_path / "t_abc.jsonl"
+    transcript = Transcript(path, dict(HEADER))
+    for event in (*events(), MessageAdded(User("and now?")), Compacted(900, 100, "", (User("a summary"),))):
+        transcript(event)
+    saved = read(path.read_bytes())
+    assert saved.messages == [*TALK, User("and now?")] and saved.view == [User("a summary")]
+    assert transcript.rewind(saved.parents[-1]) == list(TALK)
+    assert read(path.read_bytes()).view == list(TALK), "a crash right behind it loses nothing of it"
+    transcript(MessageAdded(User("another way")))
+    transcript.close()
+    again = Transcript.resume(path)
+    assert again.saved.view == [*TALK, User("another way")]
+    assert again.rewind(saved.parents[0]) == []
+    again(MessageAdded(User("from the start")))
+    again.close()
+    saved = read(path.read_bytes())
+    assert saved.view == saved.messages == [User("from the start")]
+    assert (saved.turns, saved.usage, saved.header["title"]) == (2, Usage(14, 3, 1), "look at this"), "spent is spent"
+
+
+def test_a_session_begins_with_messages_of_another(tmp_path: Path) -> None:
+    old = Transcript.resume(written(tmp_path / "t_abc.jsonl"))
+    new = Transcript(tmp_path / "t_def.jsonl", {"id": "def", "cwd": "/work"})
+    new.begin(old, old.saved.view)
+    new(MessageAdded(User("on")))
+    new.close()
+    saved = read((tmp_path / "t_def.jsonl").read_bytes())
+    assert saved.view == [*TALK, User("on")] and saved.name == "look at this (fork)"
+    assert saved.header == {"id": "def", "cwd": "/work", "model": "m", "title": "look at this"}
+    assert (saved.usage, saved.turns) == (Usage(), 0)
+
+
 records = st.lists(
     st.tuples(
         st.sampled_from(["message", "message", "compaction", "usage", "name", "torn", "odd"]),
@@ -208,6 +241,11 @@ def test_forks_lost_parents_and_torn_lines_give_the_chain_that_a_plain_reading_g
             view = [f"sum {number}"]
         elif kinds[number] == "message":
             view.append(f"say {number}")
+    for place in places:
+        # As though a record behind all others went on from there.
+        on = json.dumps({"type": "usage", "id": 999, "parentId": None if place == -1 else place})
+        until = read(data, until=place)
+        assert (until.messages, until.view) == ((then := read(data + f"{on}\n".encode())).messages, then.view)
     whole, brief = read(data), read(data, brief=True)
     assert [each.text for each in whole.view] == [each.text for each in brief.view] == view
     assert [each.text for each in whole.messages] == [f"say {n}" for n in chain if kinds[n] == "message"]

@@ -118,7 +118,7 @@ def compacted(plan: Plan, summary: str) -> tuple[Message, ...]:
     kept = tuple(replace(each, usage=None) if isinstance(each, Assistant) else each for each in plan.kept)
     if not plan.past:
         return kept
-    asked = "" if any(map(_is_asked, plan.kept)) else last_request(plan.past)
+    asked = "" if any(map(is_asked, plan.kept)) else last_request(plan.past)
     read, changed = files(plan.past)
     parts = [HEAD, _block("files-read", read), _block("files-changed", changed), _block("last-request", [asked])]
     return (User("\n\n".join(filter(None, [*parts, f"<summary>\n{summary.strip()}\n</summary>"]))), *kept)
@@ -135,11 +135,12 @@ def _blocked(text: str, name: str) -> str:
 
 def last_request(messages: Iterable[Message]) -> str:
     """The user's last words, also where an earlier compaction repeated them."""
-    text = next((each.text for each in reversed(list(messages)) if _is_asked(each) or is_summary(each)), "")
+    text = next((each.text for each in reversed(list(messages)) if is_asked(each) or is_summary(each)), "")
     return _blocked(text, "last-request") if text.startswith(HEAD) else text
 
 
-def _is_asked(message: Message) -> bool:
+def is_asked(message: Message) -> bool:
+    """Whether it holds words of the user."""
     return isinstance(message, User) and not message.text.startswith((HEAD, JOB_ENDED, USER_DID))
 
 

@@ -8,7 +8,7 @@ opened to append, under a lock that lives as long as the process: a crash leaves
 import errno
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from math import inf
@@ -34,7 +34,10 @@ _TITLE = 120
 
 @dataclass(slots=True)
 class Saved:
-    """What a session file holds: its header, its messages, and the `view` that the next request goes on from."""
+    """What a session file holds: its header, its messages, and the `view` that the next request goes on from.
+
+    `parents` has for each message the id of the record before it; it is empty where the messages are of no file.
+    """
 
     header: dict[str, Any]
     messages: list[Message] = field(default_factory=list)
@@ -45,6 +48,7 @@ class Saved:
     name: str = ""
     last_id: int | None = None
     skipped: int = 0
+    parents: list[int | None] = field(default_factory=list)
 
 
 class Transcript:
@@ -101,6 +105,11 @@ class Transcript:
     def id(self) -> str:
         return str(self.saved.header["id"])
 
+    @property
+    def behind(self) -> bool:
+        """Whether there is what could not be written yet."""
+        return bool(self._waiting)
+
     def __call__(self, event: Event) -> None:
         match event:
             case RunStarted(model):
@@ -124,6 +133,23 @@ class Transcript:
         self.name = name
         self._record("name", {"name": name})
         self._since_name = 0
+
+    def begin(self, other: "Transcript", messages: Iterable[Message]) -> None:
+        """Start with messages of another session, named after it."""
+        self(RunStarted(other.saved.header.get("model", "")))
+        for message in messages:
+            self(MessageAdded(message))
+        self.rename(f"{other.name or other.saved.header.get('title', '')} (fork)")
+
+    def rewind(self, parent: int | None) -> list[Message]:
+        """Go on from the record `parent`, None for the beginning; the view there. What came after stays, on a branch.
+
+        Raises OSError or ValueError when the file cannot be read, and nothing has changed then.
+        """
+        assert self.path is not None
+        view = read(self.path.read_bytes(), brief=True, until=-1 if parent is None else parent).view
+        self._record("rewind", {"parentId": parent})
+        return view
 
     def _begin(self, message: Message) -> None:
         header = self.saved.header
@@ -212,15 +238,16 @@ def title(text: str) -> str:
     return line if len(line) <= _TITLE else line[: _TITLE - 1] + "…"
 
 
-def read(data: bytes, *, brief: bool = False) -> Saved:
+def read(data: bytes, *, brief: bool = False, until: float = inf) -> Saved:
     """A session from the bytes of its file; a torn last line and lines that are no records are passed over.
 
-    With `brief`, what a compaction took out of the view is not decoded, and `messages` begins behind it. Raises
-    ValueError when the first line is no header of this version or an older one.
+    With `brief`, what a compaction took out of the view is not decoded, and `messages` begins behind it. `until` is the
+    id of the record that the conversation ends with, by default the last one. Raises ValueError when the first line is
+    no header of this version or an older one.
     """
     saved, found = Saved(_header(data)), memoryview(data)
     # Ids grow along the file, forks or not: the parent, or the record before where it is lost, is the next one found.
-    parent, compacted = inf, False
+    parent, compacted = until, False
     for start, end in _lines_backwards(data):
         if brief and compacted and data.startswith(_LONG, start):
             continue
@@ -236,6 +263,7 @@ def read(data: bytes, *, brief: bool = False) -> Saved:
         except (ArithmeticError, KeyError, TypeError, ValueError):
             saved.skipped += 1
     saved.messages.reverse()
+    saved.parents.reverse()
     if not compacted:
         saved.view = saved.messages.copy()
     return saved
@@ -266,6 +294,7 @@ def _take(saved: Saved, record: dict[str, Any], compacted: bool) -> bool:
     kind = record["type"]
     if kind == "message":
         saved.messages.append(from_json(record))
+        saved.parents.append(record.get("parentId"))
     elif kind == "compaction" and not compacted:
         saved.view = [*map(from_json, record["messages"]), *reversed(saved.messages)]
         return True

@@ -152,6 +152,14 @@ COMMANDS = (
     Command(
         ("/resume",), "[id or words]", "another session; `name TEXT` names this one, `delete [id]`", sessions.resume
     ),
+    Command(
+        ("/rewind",),
+        "[n]",
+        "take back your last message, or n of them, and what followed; files stay",
+        sessions.rewind,
+        options=sessions.spoken,
+    ),
+    Command(("/fork",), "", "go on in a new session with the conversation so far", sessions.fork),
     Command(("/context",), "", "what the model's window holds, and when it is compacted", window.context, True),
     Command(("/compact",), "[instructions]", "sum the conversation up now, to make room", window.compact),
     Command(("/cost",), "", "tokens and dollars of the last turn and of the session", sessions.cost, True),

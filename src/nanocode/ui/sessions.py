@@ -1,19 +1,21 @@
-"""`/resume`, `/cost` and `/export` in words, and the choice that `--resume` gives; knows nothing of a file's format."""
+"""The commands on sessions in words, and the choice that `--resume` gives; knows nothing of a file's format."""
 
 import time
 from collections.abc import Callable
 
 from nanocode import atomic
+from nanocode.agent.compaction import is_asked
 from nanocode.agent.loop import Spent
 from nanocode.errors import UsageError
-from nanocode.messages import USER_DID, Assistant, User
+from nanocode.messages import Assistant
 from nanocode.provider.catalog import PRICED
 from nanocode.session import Session
 from nanocode.settings import Settings
 from nanocode.store import shelf
+from nanocode.store.transcript import title
 from nanocode.tools.output import plural, size
 from nanocode.ui import export
-from nanocode.ui.desk import Desk
+from nanocode.ui.desk import Desk, Option
 
 _LISTED = 30
 _WORDS = 40
@@ -80,11 +82,36 @@ def recall(desk: Desk) -> None:
     for message in reversed(desk.session.agent.history.messages):
         if isinstance(message, Assistant):
             said = said or message.text
-        elif isinstance(message, User) and not message.text.startswith(USER_DID):
+        elif is_asked(message):
             desk.show(message.text, "prompt")
             break
     if said:
         desk.show(said, "answer")
+
+
+async def rewind(desk: Desk, argument: str) -> str:
+    if argument and not argument.isdecimal():
+        raise UsageError(f"`/rewind {argument}`: how many messages back?", "such as /rewind 2")
+    text = desk.session.rewind(int(argument or 1))
+    recall(desk)
+    return (
+        f"taken back: {title(text)}\nthe files are as they are; /undo takes back what write and edit did, turn by turn"
+    )
+
+
+def spoken(session: Session) -> list[Option]:
+    """The messages of the user, the last first, by how far back each is."""
+    asked = [each.text for each in session.agent.history.messages if is_asked(each)]
+    return [(str(back), title(text)) for back, text in enumerate(reversed(asked[-_LISTED:]), 1)]
+
+
+async def fork(desk: Desk, argument: str) -> str:
+    session = desk.session
+    if not session.agent.history.messages:
+        raise UsageError("there is nothing to branch off from yet", "say something first")
+    old = session.id
+    session.fork()
+    return f"this is session {session.id} now; `/resume {old}` goes back to the one that it came from"
 
 
 def pick(settings: Settings, ask: Callable[[str], str], show: Callable[[str], object]) -> str:
