@@ -9,8 +9,8 @@ import nanocode
 ROOT = Path(nanocode.__file__).parent
 
 FLOORS = [
-    {"errors", "jsontext", "nearest", "frozen", "atomic", "private", "http", "orphans", "folder"},
-    {"hot", "_ext"},
+    {"errors", "jsontext", "nearest", "frozen", "atomic", "private", "orphans", "folder"},
+    {"hot", "_ext", "http"},
     {"messages", "settings"},
     {"events"},
     {"tool"},

@@ -56,14 +56,23 @@ def test_a_tool_that_ran_does_not_run_again_when_the_next_request_fails(nanocode
     assert (nanocode.cwd / "log").read_text() == "x\n"
 
 
-@pytest.mark.parametrize("command", ["go", "doctor"])
+@pytest.mark.parametrize("proxy", ["", "http://127.0.0.1:9"])
+@pytest.mark.parametrize("command", ["go", "doctor", "webfetch", "websearch"])
 @pytest.mark.parametrize("content", [None, "no certificate"])
-def test_certificates_that_cannot_be_read_are_named(nanocode: Program, content: str | None, command: str) -> None:
+def test_certificates_that_cannot_be_read_are_named(
+    nanocode: Program, content: str | None, command: str, proxy: str
+) -> None:
     mine = nanocode.cwd / "mine.pem"
     if content:
         mine.write_text(content)
     nanocode.environ["SSL_CERT_FILE"] = str(mine)
-    done = nanocode.at("https://127.0.0.1:9/v1").run(command)
+    if proxy:
+        nanocode.environ["HTTPS_PROXY"] = proxy
+    asked = {
+        "webfetch": ["tool", "webfetch", '{"url": "https://93.184.216.34"}'],
+        "websearch": ["tool", "websearch", '{"query": "it"}'],
+    }
+    done = nanocode.at("https://127.0.0.1:9/v1").run(*asked.get(command, [command]))
     said = done.out + done.err
     assert done.code == 1 and "the certificates of SSL_CERT_FILE cannot be read" in said
     assert "hint: set SSL_CERT_FILE" in said

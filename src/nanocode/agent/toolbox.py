@@ -10,7 +10,7 @@ from typing import Any
 
 from nanocode.agent.arguments import arguments, parsed
 from nanocode.agent.history import INTERRUPTED
-from nanocode.errors import LimitReached, ToolError, UsageError
+from nanocode.errors import LimitReached, NanocodeError, ToolError, UsageError
 from nanocode.events import Emit, ToolEnded, ToolOutput, ToolStarted
 from nanocode.frozen import frozen
 from nanocode.messages import Call, Image, ToolAnswer
@@ -120,7 +120,7 @@ class Toolbox:
                 raise asyncio.CancelledError from None
             answer = Answer(f"{_bounded(cut.text)}\n{INTERRUPTED}", failed=True)
             raise Interrupted(answer.text) from None
-        except ToolError as error:
+        except NanocodeError as error:
             answer = Answer(str(error) + (f"\nhint: {error.hint}" if error.hint else ""), failed=True)
         except OSError as error:
             answer = Answer(_words(error), failed=True)

@@ -13,7 +13,7 @@ from os import urandom
 from nanocode import __version__
 from nanocode.errors import NanocodeError, ProviderError, TransientError
 from nanocode.events import Emit, Retrying
-from nanocode.http import httpx
+from nanocode.http import certificates, httpx
 from nanocode.jsontext import loads
 from nanocode.messages import Assistant, Message
 from nanocode.nearest import nearest
@@ -45,8 +45,11 @@ class Client:
         self._where = f"POST {settings.endpoint}"
         self._asks_usage = True
         self._session = urandom(16).hex()
+        direct = transport(_KEEP_ALIVE_SECONDS)
         self._http = httpx.AsyncClient(
-            transport=transport(_KEEP_ALIVE_SECONDS),
+            transport=direct,
+            # The direct one reads them when it first needs them.
+            verify=True if direct else certificates(),
             timeout=httpx.Timeout(settings.idle_seconds, connect=settings.connect_seconds),
             limits=httpx.Limits(keepalive_expiry=_KEEP_ALIVE_SECONDS),
             headers={

@@ -8,7 +8,7 @@ import ssl
 from collections.abc import AsyncIterator
 from urllib.request import getproxies
 
-from nanocode.http import httpx
+from nanocode.http import certificates, httpx
 from nanocode.provider.http1 import Response
 
 # Beyond this the server waits until what has come is taken.
@@ -204,11 +204,7 @@ class _Direct(httpx.AsyncBaseTransport):
         if url.scheme not in ("http", "https") or not url.host:
             raise httpx.UnsupportedProtocol(f"`{url}` is no http:// or https:// address")
         if url.scheme == "https" and self._tls is None:
-            try:
-                self._tls = httpx.create_ssl_context()
-            except OSError as error:
-                words = f"the certificates of SSL_CERT_FILE cannot be read: {error.strerror}"
-                raise httpx.ConnectError(words) from error
+            self._tls = certificates()
         tls = self._tls if url.scheme == "https" else None
         port = url.port or (443 if tls else 80)
         try:

@@ -9,7 +9,7 @@ from urllib.request import getproxies, proxy_bypass
 from nanocode.errors import ToolError
 from nanocode.frozen import frozen
 from nanocode.guard.addresses import Reach, is_metadata, reach
-from nanocode.http import httpx
+from nanocode.http import certificates, httpx
 
 _HOPS = 10
 _REDIRECTS = (301, 302, 303, 307, 308)
@@ -34,7 +34,7 @@ async def download(url: str, wished: Callable[[str, int], bool], headers: dict[s
 
     Raises ToolError for an address that is refused, and for what breaks on the way.
     """
-    async with httpx.AsyncClient(follow_redirects=False, timeout=None) as client:
+    async with httpx.AsyncClient(verify=certificates(), follow_redirects=False, timeout=None) as client:
         for _ in range(_HOPS):
             request, where = await _request(client, url, wished, headers)
             try:

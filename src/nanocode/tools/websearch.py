@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 from nanocode import __version__
 from nanocode.errors import ToolError
 from nanocode.frozen import frozen
-from nanocode.http import httpx
+from nanocode.http import certificates, httpx
 from nanocode.jsontext import dumps, loads
 from nanocode.settings import Settings
 from nanocode.tool import Context, Result, tool
@@ -117,7 +117,7 @@ async def _duckduckgo(settings: Settings, query: str, count: int) -> str:
 async def _post(engine: str, url: str, key: str, **options: Any) -> tuple[int, str]:
     try:
         async with (
-            httpx.AsyncClient(timeout=_SECONDS, follow_redirects=True) as client,
+            httpx.AsyncClient(verify=certificates(), timeout=_SECONDS, follow_redirects=True) as client,
             client.stream("POST", url, params={"exaApiKey": key} if key else None, **options) as response,
         ):
             body = b""

@@ -158,13 +158,14 @@ def _mended(link: "Link", settings: Settings) -> str:
 
 
 async def _endpoint(settings: Settings, key: auth.Key, model: catalog.Model) -> Finding:
-    client = Client(settings, key)
     try:
-        listed = await client.models()
+        client = Client(settings, key)
+        try:
+            listed = await client.models()
+        finally:
+            await client.aclose()
     except NanocodeError as error:
         return Finding("endpoint", BAD, str(error), error.hint or "check OPENAI_BASE_URL, the key and the network")
-    finally:
-        await client.aclose()
     words = f"`{settings.endpoint}` lists {len(listed)} models"
     if model.id in listed:
         return Finding("endpoint", GOOD, f"{words}, `{model.id}` among them")
