@@ -37,7 +37,9 @@ def test_an_old_file_keeps_mode_and_link(nanocode: Program) -> None:
     [
         ("sub", "`sub` is a folder; name a file in it"),
         ("new/", "`new/` is a folder; name a file in it"),
-        ("file/under", "`"),
+        ("file/under", "/file` is no folder"),
+        ("file/deep/under", "/file` is no folder"),
+        ("dangling/under", "/dangling` is no folder"),
         ("pipe", "not a regular file: `"),
     ],
 )
@@ -45,9 +47,10 @@ def test_where_no_file_can_be_nothing_is_written(nanocode: Program, path: str, w
     (nanocode.cwd / "sub").mkdir()
     (nanocode.cwd / "file").write_text("one")
     os.mkfifo(nanocode.cwd / "pipe")
+    (nanocode.cwd / "dangling").symlink_to("nowhere")
     done = write(nanocode, path, "two")
     assert done.code == 1 and words in done.out
-    assert sorted(os.listdir(nanocode.cwd)) == ["file", "pipe", "sub"]
+    assert sorted(os.listdir(nanocode.cwd)) == ["dangling", "file", "pipe", "sub"]
     assert (nanocode.cwd / "file").read_text() == "one"
 
 

@@ -1,6 +1,7 @@
 """The write tool: a whole file at once; knows nothing of what was in it before."""
 
 import asyncio
+import os
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
@@ -32,13 +33,21 @@ def _write(context: Context, name: str, content: str) -> Result:
     before = _before(path)
     data = mend(content).encode()
     with context.changing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(path.parent, name)
         atomic.replace(path, data)
     context.stamps.note(path)
     lines = len(data.splitlines())
     verb = "wrote new file" if before is None else "overwrote"
     words = f"{verb} `{name}` ({plural(lines, 'line')}, {size(len(data))})"
     return Result(words, details=_diff(before or b"", data, name))
+
+
+def _make_folder(folder: Path, name: str) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        file = next(each for each in (folder, *folder.parents) if os.path.lexists(each))
+        raise ToolError(f"`{name}` cannot be made: `{file}` is no folder") from None
 
 
 def _before(path: Path) -> bytes | None:
