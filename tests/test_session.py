@@ -20,6 +20,7 @@ from nanocode.session import ASIDE, Session
 from nanocode.settings import Settings
 from nanocode.ui import window
 
+KEY = "sk-test-0123456789"
 OK = peer.reply(peer.text("ok"))
 
 
@@ -30,7 +31,7 @@ def drive(
 
     async def scene() -> None:
         with Peer(script) as server:
-            environ = carried() | {"OPENAI_API_KEY": "sk-test"}
+            environ = carried() | {"OPENAI_API_KEY": KEY}
             settings = Settings(
                 tmp_path, tmp_path, environ, tmp_path / ".nanocode", base_url=server.url, tries=1, **more
             )
@@ -130,10 +131,56 @@ def test_without_a_file_messages_are_taken_back_and_branched_off_in_memory(tmp_p
         assert session.id != old and len(session.agent.history.messages) == 4
         assert session.rewind(1) == "prompt 1"
         assert [each.text for each in session.agent.history.messages] == ["prompt 0", "answer"]
-        with pytest.raises(UsageError, match="1 message of yours"):
+        with pytest.raises(UsageError, match="1 of your messages"):
             session.rewind(2)
 
     drive(tmp_path, lambda request: peer.reply(peer.text("answer")), play, no_session=True)
+
+
+def test_the_note_of_an_interrupt_goes_with_its_turn(tmp_path: Path) -> None:
+    gate = Gate()
+    script = [OK, peer.reply(peer.text("half"), gate, peer.text("whole")), OK, OK, OK]
+
+    async def play(session: Session, server: Peer, events: list[Event]) -> None:
+        await session.submit("one")
+        turn = asyncio.create_task(session.submit("two"))
+        await heard(events, "half")
+        session.interrupt()
+        await turn
+        session.rewind(1)
+        await session.submit("three")
+        assert server.requests[-1].messages[-1]["content"] == "three", "what was interrupted is no longer there"
+        session.agent.cut_short = True
+        await session.submit("four")
+        assert session.rewind(1) == f"{CUT_SHORT}\n\nfour"
+        await session.submit("five")
+        assert server.requests[-1].messages[-1]["content"] == f"{CUT_SHORT}\n\nfive", "and here it is"
+
+    drive(tmp_path, script, play)
+
+
+def test_memory_goes_on_as_it_was_sent_where_the_file_is_without_secrets(tmp_path: Path) -> None:
+    async def play(session: Session, server: Peer, events: list[Event]) -> None:
+        await session.submit(f"the key is {KEY}")
+        await session.submit("two")
+        session.rewind(1)
+        assert session.agent.history.messages[0].text == f"the key is {KEY}"
+        assert KEY not in session.transcript.data().decode()
+
+    drive(tmp_path, [OK, OK], play)
+
+
+def test_a_file_that_is_gone_takes_nothing_back(tmp_path: Path) -> None:
+    async def play(session: Session, server: Peer, events: list[Event]) -> None:
+        await session.submit("one")
+        before = session.agent.history.messages
+        assert session.transcript.path is not None
+        session.transcript.path.rename(tmp_path / "away")
+        with pytest.raises(UsageError, match="nothing is taken back"):
+            session.rewind(1)
+        assert session.agent.history.messages == before
+
+    drive(tmp_path, [OK], play)
 
 
 def test_a_question_with_tools_may_read_and_not_write_while_a_call_runs(tmp_path: Path) -> None:

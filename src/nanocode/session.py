@@ -9,15 +9,15 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from nanocode import __version__, servers, tools
-from nanocode.agent.compaction import is_asked
 from nanocode.agent.history import History
 from nanocode.agent.inbox import Inbox
-from nanocode.agent.loop import Agent, Spent
+from nanocode.agent.loop import CUT_SHORT, Agent, Spent
 from nanocode.agent.repair import repaired
+from nanocode.agent.rewind import begins, words_back
 from nanocode.agent.toolbox import Toolbox, select
 from nanocode.context import mentions, pictures, prompt
 from nanocode.context.surroundings import look
-from nanocode.errors import CompactionError, PictureError, UsageError
+from nanocode.errors import CompactionError, UsageError
 from nanocode.events import (
     Compacted,
     Emit,
@@ -32,7 +32,7 @@ from nanocode.events import (
 from nanocode.guard import secrets
 from nanocode.guard.trust import Trust
 from nanocode.jobs.board import Board
-from nanocode.messages import Image, User
+from nanocode.messages import User
 from nanocode.provider import auth, catalog
 from nanocode.provider.client import Client
 from nanocode.settings import Settings
@@ -41,7 +41,6 @@ from nanocode.store.transcript import Saved, Transcript, read
 from nanocode.store.undo import Undo
 from nanocode.tool import Tool
 from nanocode.tools.mcp import direct
-from nanocode.tools.output import plural
 
 if TYPE_CHECKING:
     from nanocode.mcp.host import Host
@@ -134,22 +133,25 @@ class Session:
 
     def _take(self, transcript: Transcript) -> None:
         """Go on with the conversation that a transcript holds."""
+        self._open(transcript)
+        self.board.forget()
+        self.agent.history, self.agent.cut_short = History(repaired(transcript.saved.view)), False
+
+    def _open(self, transcript: Transcript) -> None:
         saved = transcript.saved
         self.transcript = transcript
         self.board.session = self.id
-        self.board.forget()
         self.undo = Undo(
             transcript.path.with_suffix(".undo") if transcript.path else None, covers=self._covered, warn=self._warn
         )
         self.spent, self.last = Spent(saved.turns, saved.usage, saved.cost), Spent()
-        self.agent.history = History(repaired(saved.view))
 
     def _opened(self) -> None:
         self._emit(SessionOpened(__version__, self.id, str(self.settings.cwd), self.agent.model.id))
         if self._astray:
             self._warn(self._astray)
-        if saved := len(self.agent.history.messages):
-            self._warn(f"going on with session {self.id}: {saved} messages")
+        if self.transcript.saved.last_id is not None:
+            self._warn(f"going on with session {self.id}: {len(self.agent.history.messages)} messages")
         elif self.settings.continued:
             self._warn("there is no earlier session of this folder; this is a new one")
         if skipped := self.transcript.saved.skipped:
@@ -227,22 +229,12 @@ class Session:
         self._said.append(text)
         try:
             files = mentions.attached(text, self.settings.cwd, self.settings.home)
-            return User(self.around.expand(text) + files, tuple(self._images(text)))
+            blind = "" if self.agent.model.takes_images else self.agent.model.id
+            images = pictures.attached(text, self.settings.cwd, self.settings.home, self._warn, blind)
+            return User(self.around.expand(text) + files, tuple(images))
         except UsageError as error:
             self._warn(str(error))
             return User(text)
-
-    def _images(self, text: str) -> list[Image]:
-        images = []
-        for written, path in pictures.named(text, self.settings.cwd, self.settings.home):
-            if not self.agent.model.takes_images:
-                self._warn(f"{written} is not sent: `{self.agent.model.id}` does not take images")
-                continue
-            try:
-                images.append(pictures.load(path).image)
-            except (PictureError, OSError) as error:
-                self._warn(f"{written} is not sent: {error}")
-        return images
 
     async def submit(self, text: str) -> RunEnded:
         """Run one prompt to its end; `interrupt` ends it early, and so does cancelling the caller.
@@ -347,25 +339,29 @@ class Session:
         """Take the user's last `count` messages and all that followed out of the conversation; the first of them.
 
         The file keeps it on a branch, and what tools did stays done. Only between turns. Raises UsageError when there
-        are not so many, or the session could not be saved so far.
+        are not so many, or the file cannot be read.
         """
-        if self.transcript.behind:
-            raise UsageError("the session is not saved so far", "make room on the disk, and say something to save it")
-        saved = self.saved()
-        asked = [place for place, message in enumerate(saved.messages) if is_asked(message)]
-        if not 0 < count <= len(asked):
-            raise UsageError(f"{plural(len(asked), 'message')} of yours can be taken back, not {count}")
-        place = asked[-count]
-        before = self.transcript.rewind(saved.parents[place]) if saved.parents else saved.messages[:place]
-        self.agent.history = History(repaired(before))
-        return saved.messages[place].text
+        try:
+            data = self.transcript.data()
+            saved = read(data) if data else self._remembered()
+        except (OSError, ValueError) as error:
+            raise UsageError(f"nothing is taken back: the session's file cannot be read ({error})") from None
+        place, now = words_back(saved.messages, count), self.agent.history.messages
+        view = self.transcript.rewind(data, saved.parents[place]) if data else saved.messages[:place]
+        # Where it is in memory, it goes on as it was sent.
+        self.agent.history = History(now[:place] if begins(now, saved.messages[:place]) else repaired(view))
+        text = saved.messages[place].text
+        self.agent.cut_short = text.startswith(CUT_SHORT)
+        return text
 
     def fork(self) -> None:
         """Go on in a session of its own with the conversation so far; the old one stays. Only between turns."""
         old, messages = self.transcript, self.agent.history.messages
-        self.clear()
-        self.transcript.begin(old, messages)
-        self.agent.history = History(messages)
+        name = old.name or old.saved.header.get("title", "")
+        new = shelf.new(self.settings, _new_id(), redact=self.redactor.line, warn=self._warn)
+        new.begin(messages, self.agent.model.id, f"fork of {name.removeprefix('fork of ')}")
+        old.close()
+        self._open(new)
 
     def resume(self, entry: shelf.Entry) -> None:
         """Leave this session and go on with another. Raises UsageError when that is open elsewhere."""
@@ -376,10 +372,13 @@ class Session:
     def saved(self) -> Saved:
         """The whole session as it stands: from its file, or from memory where it has none."""
         try:
-            if self.transcript.path is not None:
-                return read(self.transcript.path.read_bytes())
+            if data := self.transcript.data():
+                return read(data)
         except (OSError, ValueError) as error:
             self._warn(f"the session's file cannot be read ({error}); this is what memory holds")
+        return self._remembered()
+
+    def _remembered(self) -> Saved:
         header, messages = self.transcript.saved.header, list(self.agent.history.messages)
         return Saved(header, messages, messages, self.spent.usage, self.spent.cost, self.spent.turns)
 

@@ -287,7 +287,7 @@ def test_messages_are_taken_back_and_the_session_goes_on_from_there(nanocode: Pr
                 it.wait_for(f"⏺ answer {number}")
             it.wait_idle()
             it.say("/rewind 4")
-            it.wait_for("3 messages of yours can be taken back, not 4")
+            it.wait_for("3 of your messages can be taken back, not 4")
             it.say("/rewind x")
             it.wait_for("how many messages back?")
             it.say("/rewind 2")
@@ -299,6 +299,13 @@ def test_messages_are_taken_back_and_the_session_goes_on_from_there(nanocode: Pr
         assert [text for _, text in said(server.requests[-1].messages)] == asked
         nanocode.run("--continue", "and on")
         assert [text for _, text in said(server.requests[-1].messages)] == [*asked, "answer 3", "and on"]
+        with terminal(nanocode, "--continue") as it:
+            it.wait_for("⏺ answer 4")
+            it.say("/rewind 3")
+            it.wait_for("taken back: prompt 0")
+        done = nanocode.run("--continue", "anew")
+        assert "going on with session" in done.err and "0 messages" in done.err
+        assert [text for _, text in said(server.requests[-1].messages)] == ["anew"]
     assert len(sessions(nanocode)) == 1
     assert "prompt 1" in sessions(nanocode)[0].read_text(), "what was taken back is kept beside it"
 
@@ -317,7 +324,7 @@ def test_a_session_is_branched_off_and_the_old_one_stays(nanocode: Program) -> N
             (old,) = sessions(nanocode)
             before = old.read_bytes()
             it.say("/fork")
-            it.wait_for("goes back to the one that it came from")
+            it.wait_for("the one that it came from")
             it.say("another way")
             it.wait_for("⏺ answer 1")
             it.wait_idle()
@@ -328,7 +335,7 @@ def test_a_session_is_branched_off_and_the_old_one_stays(nanocode: Program) -> N
             assert "prompt 0 · " in it.wait_for("sessions of this folder")
             it.keys("Enter")
             it.wait_for("going on with session")
-            it.say("/resume prompt 0 (fork)")
+            it.say("/resume fork of prompt 0")
             it.wait(lambda screen: screen.count("going on with session") == 2)
         assert len(sessions(nanocode)) == 2
 

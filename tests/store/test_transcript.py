@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from nanocode.agent.repair import LOST, repaired
 from nanocode.errors import UsageError
 from nanocode.events import Compacted, Event, JobChanged, MessageAdded, RunEnded, RunStarted, UsageReported
+from nanocode.guard.secrets import Redactor
 from nanocode.messages import Assistant, Call, Image, Message, ToolAnswer, Usage, User
 from nanocode.store.transcript import NAME_WINDOW, Transcript, read, title
 
@@ -168,13 +169,13 @@ def test_a_rewind_goes_on_from_an_earlier_record_also_from_before_a_compaction(t
         transcript(event)
     saved = read(path.read_bytes())
     assert saved.messages == [*TALK, User("and now?")] and saved.view == [User("a summary")]
-    assert transcript.rewind(saved.parents[-1]) == list(TALK)
+    assert transcript.rewind(transcript.data(), saved.parents[-1]) == list(TALK)
     assert read(path.read_bytes()).view == list(TALK), "a crash right behind it loses nothing of it"
     transcript(MessageAdded(User("another way")))
     transcript.close()
     again = Transcript.resume(path)
     assert again.saved.view == [*TALK, User("another way")]
-    assert again.rewind(saved.parents[0]) == []
+    assert again.rewind(again.data(), saved.parents[0]) == []
     again(MessageAdded(User("from the start")))
     again.close()
     saved = read(path.read_bytes())
@@ -183,15 +184,41 @@ def test_a_rewind_goes_on_from_an_earlier_record_also_from_before_a_compaction(t
 
 
 def test_a_session_begins_with_messages_of_another(tmp_path: Path) -> None:
-    old = Transcript.resume(written(tmp_path / "t_abc.jsonl"))
-    new = Transcript(tmp_path / "t_def.jsonl", {"id": "def", "cwd": "/work"})
-    new.begin(old, old.saved.view)
+    path = tmp_path / "t_def.jsonl"
+    new = Transcript(path, {"id": "def", "cwd": "/work"}, redact=lambda line: line.replace(b"such", b"****"))
+    new.begin(TALK, "m", "fork of look")
     new(MessageAdded(User("on")))
     new.close()
-    saved = read((tmp_path / "t_def.jsonl").read_bytes())
-    assert saved.view == [*TALK, User("on")] and saved.name == "look at this (fork)"
+    saved = read(path.read_bytes())
+    assert saved.view == [*TALK[:3], replace(TALK[3], text="no **** file"), TALK[4], User("on")]
+    assert saved.name == "fork of look"
     assert saved.header == {"id": "def", "cwd": "/work", "model": "m", "title": "look at this"}
     assert (saved.usage, saved.turns) == (Usage(), 0)
+
+
+def test_a_name_given_before_the_first_message_waits_for_it(tmp_path: Path) -> None:
+    path = tmp_path / "t_abc.jsonl"
+    transcript = Transcript(path, dict(HEADER))
+    transcript.rename("work")
+    assert not path.exists()
+    transcript(MessageAdded(User("hi")))
+    transcript.close()
+    saved = read(path.read_bytes())
+    assert (saved.view, saved.name, saved.skipped) == ([User("hi")], "work", 0)
+
+
+def test_what_could_not_be_written_is_taken_back_too(tmp_path: Path) -> None:
+    folder = tmp_path / "gone"
+    folder.write_text("in the way")
+    transcript = Transcript(folder / "t_abc.jsonl", dict(HEADER))
+    for event in (*events(), MessageAdded(User("and now?"))):
+        transcript(event)
+    data = transcript.data()
+    assert transcript.rewind(data, read(data).parents[-1]) == list(TALK)
+    folder.unlink()
+    transcript(MessageAdded(User("another way")))
+    transcript.close()
+    assert read((folder / "t_abc.jsonl").read_bytes()).view == [*TALK, User("another way")]
 
 
 records = st.lists(
@@ -308,6 +335,18 @@ def test_lines_that_cannot_be_written_wait_with_one_warning(tmp_path: Path) -> N
 def test_secrets_stay_out_of_the_file(tmp_path: Path) -> None:
     path = written(tmp_path / "t_abc.jsonl", redact=lambda line: line.replace(b"look", b"[x]"))
     assert b"look" not in path.read_bytes()
+
+
+def test_a_name_is_repeated_behind_a_line_with_a_secret(tmp_path: Path) -> None:
+    path, secret = tmp_path / "t_abc.jsonl", "correct horse battery"
+    transcript = Transcript(path, dict(HEADER), redact=Redactor([secret]).line)
+    transcript(MessageAdded(User("hi")))
+    transcript.rename("the parser")
+    transcript(MessageAdded(User("x" * NAME_WINDOW + secret)))
+    transcript.close()
+    saved = read(path.read_bytes())
+    assert saved.messages[1] == User("x" * NAME_WINDOW + "[redacted]")
+    assert path.read_bytes().count(b'"name":"the parser"') == 2
 
 
 def test_a_name_stays_near_the_end(tmp_path: Path) -> None:

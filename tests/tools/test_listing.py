@@ -73,6 +73,13 @@ class TestGlob:
         assert told(nanocode, "glob", pattern="src") == ["`src` is a folder; `src/**` lists the files in it"]
         assert told(nanocode, "glob", pattern="src/") == ["`src/` is a folder; `src/**` lists the files in it"]
 
+    def test_a_folder_in_brackets_is_named_as_one(self, nanocode: Program) -> None:
+        (nanocode.cwd / "app/[id]").mkdir(parents=True)
+        (nanocode.cwd / "app/[id]/page.ts").touch()
+        words = r"`app/[id]` is a folder; `app/\[id]/**` lists the files in it"
+        assert told(nanocode, "glob", pattern="app/[id]") == [words]
+        assert told(nanocode, "glob", pattern=r"app/\[id]/**") == ["app/[id]/page.ts"]
+
     def test_a_folder_that_is_missing_is_an_error_with_the_nearest_name(self, nanocode: Program) -> None:
         assert failed(nanocode, "glob", pattern="*.py", path="scr") == "`scr` does not exist; near it there is `src`"
         assert failed(nanocode, "glob", pattern="top.py/*") == "`top.py` is not a folder"
@@ -178,3 +185,5 @@ def test_a_name_in_brackets_is_found_by_what_the_answer_says(
     hint = f"; brackets hold the choices for one character: `{escaped}` takes them as they stand"
     assert told(nanocode, tool, **more, **{argument: meant}) == [words.format(meant) + hint]
     assert told(nanocode, tool, **more, **{argument: escaped}) == [name]
+    (answer,) = told(nanocode, tool, **more, **{argument: "app/[ab]/*.ts"})
+    assert answer == words.format("app/[ab]/*.ts"), "where no name has these brackets they are meant as they work"

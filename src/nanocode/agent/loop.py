@@ -61,7 +61,7 @@ class Agent:
         self.history = History()
         self.window = Window(client, settings)
         self.spent = Spent()
-        self._cut_short = False
+        self.cut_short = False
         self._added: list[Message] = []
         self._hopeless = False
         self._client, self._toolbox, self._settings, self._emit, self._user = client, toolbox, settings, emit, user
@@ -84,7 +84,7 @@ class Agent:
             stop, error = _stop_reason(failure), failure
         except asyncio.CancelledError:
             stop, error = "interrupted", NanocodeError("interrupted")
-            self._cut_short = True
+            self.cut_short = True
         messages = tuple(self._added)
         final = next((each.text for each in reversed(messages) if isinstance(each, Assistant)), "")
         ended = RunEnded(final, messages, stop, spent.usage, spent.cost, str(error), error.hint)
@@ -197,7 +197,7 @@ class Agent:
         return tuple(map(User, self.inbox.news()))
 
     def _message(self, text: str) -> User:
-        note, self._cut_short = f"{CUT_SHORT}\n\n" if self._cut_short else "", False
+        note, self.cut_short = f"{CUT_SHORT}\n\n" if self.cut_short else "", False
         message = self._user(text)
         return replace(message, text=note + message.text)
 

@@ -9,6 +9,7 @@ from nanocode.folder import names
 from nanocode.settings import located
 
 _MENTION = re.compile(r"""(?:^|(?<=[\s("'`]))@(?:"(?P<quoted>[^"\n]+)"|(?P<bare>[^\s@"'`]+))""")
+_ATTACHED = re.compile(r'\n\n<(?:file|folder) path="')
 _TRAILING = ".,;:!?)]}"
 _BYTES, _NAMES = 50 << 10, 200
 
@@ -26,6 +27,11 @@ def attached(text: str, cwd: Path, home: Path) -> str:
             seen.add(path)
             blocks.append(block)
     return "".join(f"\n\n{block}" for block in blocks)
+
+
+def typed(text: str) -> str:
+    """A prompt without what `attached` put behind it."""
+    return _ATTACHED.split(text, maxsplit=1)[0]
 
 
 def _named(text: str) -> Iterator[str]:

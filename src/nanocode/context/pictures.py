@@ -3,7 +3,7 @@
 import base64
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -132,6 +132,18 @@ def _jpeg(data: bytes) -> tuple[int, int] | None:
             return int.from_bytes(data[at + 7 : at + 9], "big"), int.from_bytes(data[at + 5 : at + 7], "big")
         at += 2 + length
     return None
+
+
+def attached(text: str, cwd: Path, home: Path, warn: Callable[[str], None], blind: str) -> Iterator[Image]:
+    """The images that a prompt names; `warn` hears of each that is not sent. `blind` is a model that takes none."""
+    for written, path in named(text, cwd, home):
+        if blind:
+            warn(f"{written} is not sent: `{blind}` does not take images")
+            continue
+        try:
+            yield load(path).image
+        except (PictureError, OSError) as error:
+            warn(f"{written} is not sent: {error}")
 
 
 def named(text: str, cwd: Path, home: Path) -> Iterator[tuple[str, Path]]:

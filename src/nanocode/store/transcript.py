@@ -8,7 +8,7 @@ opened to append, under a lock that lives as long as the process: a crash leaves
 import errno
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from math import inf
@@ -105,11 +105,6 @@ class Transcript:
     def id(self) -> str:
         return str(self.saved.header["id"])
 
-    @property
-    def behind(self) -> bool:
-        """Whether there is what could not be written yet."""
-        return bool(self._waiting)
-
     def __call__(self, event: Event) -> None:
         match event:
             case RunStarted(model):
@@ -131,51 +126,62 @@ class Transcript:
     def rename(self, name: str) -> None:
         """Give the session a name, which stands in listings instead of its first words."""
         self.name = name
-        self._record("name", {"name": name})
-        self._since_name = 0
+        if self._size or self._waiting:
+            self._record("name", {"name": name})
+            self._since_name = 0
 
-    def begin(self, other: "Transcript", messages: Iterable[Message]) -> None:
-        """Start with messages of another session, named after it."""
-        self(RunStarted(other.saved.header.get("model", "")))
-        for message in messages:
-            self(MessageAdded(message))
-        self.rename(f"{other.name or other.saved.header.get('title', '')} (fork)")
+    def begin(self, messages: Sequence[Message], model: str, name: str) -> None:
+        """Start with messages of another session."""
+        self(RunStarted(model))
+        self.name = name
+        self._begin(messages[0])
+        if self.path is not None:
+            self._write(b"".join([self._line("message", to_json(message)) for message in messages]))
 
-    def rewind(self, parent: int | None) -> list[Message]:
-        """Go on from the record `parent`, None for the beginning; the view there. What came after stays, on a branch.
+    def data(self) -> bytes:
+        """The file, with what could not be written to it so far; b"" when there is none. Raises OSError."""
+        written = b"" if self._file is None or self.path is None else self.path.read_bytes()
+        return written + b"".join(self._waiting)
 
-        Raises OSError or ValueError when the file cannot be read, and nothing has changed then.
+    def rewind(self, data: bytes, parent: int | None) -> list[Message]:
+        """Go on from the record `parent` of `data`, None for the beginning; the view there.
+
+        What came after it stays in the file, on a branch that leads nowhere.
         """
-        assert self.path is not None
-        view = read(self.path.read_bytes(), brief=True, until=-1 if parent is None else parent).view
         self._record("rewind", {"parentId": parent})
-        return view
+        return read(data, brief=True, until=-1 if parent is None else parent).view
 
     def _begin(self, message: Message) -> None:
         header = self.saved.header
         if self._size or self._waiting or "title" in header:
             return
         header["title"] = title(message.text) if isinstance(message, User) else ""
-        self._write(dumps({"type": "session", "version": VERSION, **header}) + b"\n")
+        line = self._dumped({"type": "session", "version": VERSION, **header})
+        self._write(line + (self._line("name", {"name": self.name}) if self.name else b""))
 
     def _record(self, kind: str, fields: dict[str, Any]) -> None:
-        if self.path is None:
-            return
+        if self.path is not None:
+            self._write(self._line(kind, fields))
+
+    def _line(self, kind: str, fields: dict[str, Any]) -> bytes:
         parent = self.saved.last_id
         self.saved.last_id = 1 if parent is None else parent + 1
         about = {"type": kind, "id": self.saved.last_id, "parentId": parent, "time": round(time.time(), 3)}
-        line = dumps(about | fields) + b"\n"
+        line = self._dumped(about | fields)
         self._since_name += len(line)
         if self.name and self._since_name > NAME_WINDOW // 2:
             self._since_name = 0
             parent, self.saved.last_id = self.saved.last_id, self.saved.last_id + 1
-            line += dumps({"type": "name", "id": self.saved.last_id, "parentId": parent, "name": self.name}) + b"\n"
-        self._write(line)
+            line += self._dumped({"type": "name", "id": self.saved.last_id, "parentId": parent, "name": self.name})
+        return line
+
+    def _dumped(self, record: dict[str, Any]) -> bytes:
+        return self._redact(dumps(record) + b"\n")
 
     def _write(self, line: bytes) -> None:
         if self.path is None:
             return
-        self._waiting.append(self._redact(line))
+        self._waiting.append(line)
         data = b"".join(self._waiting)
         try:
             self._append(data)

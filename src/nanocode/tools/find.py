@@ -1,7 +1,7 @@
 """The find tool: names below a folder, ignore rules honoured; knows nothing of contents."""
 
 import asyncio
-from typing import Annotated
+from typing import Annotated, Any
 
 from nanocode import hot
 from nanocode.errors import ToolError
@@ -26,19 +26,18 @@ def _find(context: Context, pattern: str | None, path: str | None, limit: int, h
     folder, prefix = root(context, path)
     if not folder.is_dir():
         raise ToolError(f"`{path}` is not a folder; find looks below folders")
-    found = hot.walk_tree(
-        str(folder),
-        globs=[pattern] if pattern else [],
-        hidden=hidden or asks_for_hidden(pattern or ""),
-        no_ignore=no_ignore,
-        limit=limit,
-        excludes=excludes(context.settings),
-        stop=context.stop,
-    )
+    walked: dict[str, Any] = {
+        "hidden": hidden or asks_for_hidden(pattern or ""),
+        "no_ignore": no_ignore,
+        "excludes": excludes(context.settings),
+        "stop": context.stop,
+    }
+    found = hot.walk_tree(str(folder), globs=[pattern] if pattern else [], limit=limit, **walked)
     lines = [prefix + shown(entry.path, entry.kind) for entry in found.entries]
     if not lines:
         ignored = f" ({found.ignored:,} ignored; noIgnore to see them)" if found.ignored else ""
-        lines.append(f"nothing named `{pattern or '*'}` in `{path or '.'}`{ignored}{in_brackets(pattern)}")
+        brackets = in_brackets(folder, pattern, **walked) if pattern else ""
+        lines.append(f"nothing named `{pattern or '*'}` in `{path or '.'}`{ignored}{brackets}")
     if found.truncated:
         lines.append(f"[{limit} entries limit reached. Use limit={limit * 2} for more, or refine the pattern]")
     return "\n".join([*lines, *notices(found, prefix)])

@@ -3,12 +3,12 @@
 import asyncio
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from nanocode import hot
 from nanocode.errors import ToolError
 from nanocode.tool import Context, Result, tool
-from nanocode.tools.tree import asks_for_hidden, excludes, in_brackets, notices, root, shown
+from nanocode.tools.tree import asks_for_hidden, escaped, excludes, in_brackets, notices, root, shown
 
 if TYPE_CHECKING:
     from nanocode.hot.walk import Walk
@@ -35,30 +35,30 @@ def _glob(context: Context, pattern: str, path: str | None, limit: int, hidden: 
     folder, prefix = root(context, start)
     if not folder.is_dir():
         raise ToolError(f"`{start}` is not a folder")
-    found = hot.walk_tree(
-        str(folder),
-        globs=[rest],
-        hidden=hidden or asks_for_hidden(rest),
-        no_ignore=no_ignore,
-        kinds="leaves",
-        newest=True,
-        limit=limit,
-        max_depth=None if "/" in rest or "**" in rest else 1,
-        excludes=excludes(context.settings),
-        stop=context.stop,
-    )
-    lines = [prefix + shown(entry.path) for entry in found.entries] or [_nothing(pattern, rest, folder, found)]
+    walked: dict[str, Any] = {
+        "hidden": hidden or asks_for_hidden(rest),
+        "no_ignore": no_ignore,
+        "kinds": "leaves",
+        "max_depth": None if "/" in rest or "**" in rest else 1,
+        "excludes": excludes(context.settings),
+        "stop": context.stop,
+    }
+    found = hot.walk_tree(str(folder), globs=[rest], newest=True, limit=limit, **walked)
+    lines = [prefix + shown(entry.path) for entry in found.entries]
+    if not lines:
+        brackets = in_brackets(folder, rest, fixed, **walked)
+        lines.append(_nothing(pattern, rest, folder, found) + brackets)
     if found.truncated:
         lines.append(f"[{limit} of {found.total:,} files shown. Use limit={limit * 2} for more, or refine the pattern]")
     return "\n".join([*lines, *notices(found, prefix)])
 
 
 def _nothing(pattern: str, rest: str, folder: Path, found: "Walk") -> str:
-    if not _SPECIAL & set(rest) and (folder / rest).is_dir():
-        return f"`{pattern}` is a folder; `{os.path.join(pattern, '**')}` lists the files in it"
+    if not (_SPECIAL - {"["}) & set(rest) and (folder / rest).is_dir():
+        return f"`{pattern}` is a folder; `{os.path.join(escaped(pattern), '**')}` lists the files in it"
     deeper = f"; `**/{rest}` looks at every depth" if "/" not in rest and "**" not in rest else ""
     ignored = f" ({found.ignored:,} ignored; noIgnore to see them)" if found.ignored else ""
-    return f"no file matches `{pattern}`{ignored}{deeper}{in_brackets(pattern)}"
+    return f"no file matches `{pattern}`{ignored}{deeper}"
 
 
 def _split(pattern: str) -> tuple[str, str]:

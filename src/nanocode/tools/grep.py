@@ -48,19 +48,22 @@ async def grep(
         "stop": call.stop,
     }
     tree: dict[str, Any] = {
-        "globs": [glob] if glob else [],
         "hidden": hidden,
         "no_ignore": noIgnore,
         "excludes": excludes(call.settings),
     }
     try:
-        found = await asyncio.to_thread(hot.search_tree, str(place), pattern, **options, **tree)
+        globs = [glob] if glob else []
+        found = await asyncio.to_thread(hot.search_tree, str(place), pattern, globs=globs, **options, **tree)
     except ValueError as error:
         # Also as plain text, which any other pattern falls back to.
         raise ToolError(f"this pattern cannot be searched: {error}; search a shorter one") from error
     if context is None and mode == "lines" and 0 < found.matches <= _FEW:
         found = await asyncio.to_thread(_with_context, place, pattern, found, options)
-    return Result("\n".join(_lines(found, mode, limit, prefix if place.is_dir() else "", path or ".", glob)))
+    brackets = ""
+    if glob and not found.searched and place.is_dir():
+        brackets = await asyncio.to_thread(in_brackets, place, glob, kinds="files", stop=call.stop, **tree)
+    return Result("\n".join(_lines(found, mode, limit, prefix if place.is_dir() else "", path or ".")) + brackets)
 
 
 def _with_context(place: Path, pattern: str, found: "Search", options: dict[str, Any]) -> "Search":
@@ -72,13 +75,12 @@ def _with_context(place: Path, pattern: str, found: "Search", options: dict[str,
     return replace(found, files=tuple(again))
 
 
-def _lines(found: "Search", mode: str, limit: int, prefix: str, name: str, glob: str | None) -> Iterator[str]:
+def _lines(found: "Search", mode: str, limit: int, prefix: str, name: str) -> Iterator[str]:
     if found.literal_fallback:
         yield f"[the pattern does not parse ({found.literal_fallback}); searched as plain text]"
     if not found.files:
         ignored = f", {found.ignored:,} ignored; noIgnore to search them" if found.ignored else ""
-        brackets = "" if found.searched else in_brackets(glob)
-        yield f"0 matches ({plural(found.searched, 'file')} searched{ignored}){brackets}"
+        yield f"0 matches ({plural(found.searched, 'file')} searched{ignored})"
     for position, each in enumerate(found.files):
         shown_name = prefix + shown(each.path) if each.path else name
         if mode == "files":

@@ -7,9 +7,9 @@ import subprocess
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from nanocode import folder
+from nanocode import folder, hot
 from nanocode.errors import ToolError
 from nanocode.nearest import nearest
 from nanocode.settings import Settings
@@ -42,12 +42,20 @@ def asks_for_hidden(pattern: str) -> bool:
     return pattern.removeprefix("./").startswith(".") or "/." in pattern or "{." in pattern
 
 
-def in_brackets(pattern: str | None) -> str:
-    """What to say of a glob that found nothing, when it may have been meant for a name such as `[id]`; else ""."""
-    literal = re.sub(r"(?<!\\)\[(?=[^]]+\])", r"\\[", pattern or "")
-    if literal == (pattern or ""):
+def in_brackets(top: Path, pattern: str, fixed: str = "", **walked: Any) -> str:
+    """What to say of a glob that found nothing where a name such as `[id]` was meant; "" where none is called so.
+
+    `fixed` is what stood before the pattern and leads to `top`.
+    """
+    literal = escaped(pattern)
+    if literal == pattern or not hot.walk_tree(str(top), globs=[literal], limit=1, **walked).entries:
         return ""
-    return f"; brackets hold the choices for one character: `{literal}` takes them as they stand"
+    return f"; brackets hold the choices for one character: `{os.path.join(fixed, literal)}` takes them as they stand"
+
+
+def escaped(pattern: str) -> str:
+    """A glob whose brackets stand for themselves."""
+    return re.sub(r"(?<!\\)\[(?=\]?[^]]*\])", r"\\[", pattern)
 
 
 def notices(found: "Walk", prefix: str) -> Iterator[str]:

@@ -10,6 +10,11 @@ Form = Literal["plain", "markdown", "diff", "prompt", "answer"]
 Option = tuple[str, str]
 
 
+def number(text: str) -> int | None:
+    """The number that a person typed, None for anything else; no one means one of ten digits."""
+    return int(text) if text.isdecimal() and len(text) < 10 else None
+
+
 class Desk(Protocol):
     """The front end at work: the terminal, or plain lines."""
 

@@ -10,8 +10,8 @@ from nanocode.events import Event, ToolEnded
 from nanocode.session import Session
 from nanocode.ui import servers, signals
 from nanocode.ui.commands import find, loaded
-from nanocode.ui.desk import Form, Option
-from nanocode.ui.plain import failure
+from nanocode.ui.desk import Form, Option, number
+from nanocode.ui.plain import failure, folded
 from nanocode.ui.sessions import recall
 from nanocode.ui.shell import shell
 from nanocode.ui.sink import Output
@@ -90,7 +90,8 @@ class Lines:
             self.show(event.result.rstrip("\n"))
 
     def show(self, text: str, form: Form = "plain") -> None:
-        self._out.write(f"{_RULE}\n❯ {text}\n{_RULE}\n" if form == "prompt" else f"{text}\n")
+        rows = [_RULE, *folded(f"❯ {text}"), _RULE] if form == "prompt" else [text]
+        self._out.write("".join(f"{row}\n" for row in rows))
 
     def send(self, text: str) -> None:
         self._sent.append(text)
@@ -107,10 +108,10 @@ class Lines:
     async def choose(self, title: str, options: Sequence[Option]) -> str | None:
         self.show("\n".join([title, *(f"{n}. {value}  {why}".rstrip() for n, (value, why) in enumerate(options, 1))]))
         try:
-            picked = self._ask("number: ").strip()
+            picked = number(self._ask("number: ").strip())
         except (EOFError, KeyboardInterrupt):
             return None
-        return options[int(picked) - 1][0] if picked.isdecimal() and 0 < int(picked) <= len(options) else None
+        return options[picked - 1][0] if picked and picked <= len(options) else None
 
     def leave(self) -> None:
         self._left = True

@@ -21,6 +21,8 @@ from nanocode.jsontext import dumps
 from nanocode.messages import Assistant
 from nanocode.ui.sink import Output
 
+_PROMPT_LINES = 12
+
 _VALUE, _CALL = 80, 160
 # They are for the model; a person wants to see what stands between them.
 _FRAME = re.compile(r'<untrusted source="[^"]*">|</untrusted>')
@@ -90,6 +92,14 @@ class PlainSink:
             self._final.write(event.text if event.text.endswith("\n") else event.text + "\n")
         if event.error:
             self._progress.red(failure(event.error, event.hint))
+
+
+def folded(text: str) -> list[str]:
+    """The lines of a prompt, the last of which is how many more there are than a screen needs."""
+    lines = text.strip("\n").split("\n")
+    if len(lines) <= _PROMPT_LINES:
+        return lines
+    return [*lines[: _PROMPT_LINES - 1], f"… +{len(lines) - _PROMPT_LINES + 1} lines"]
 
 
 def failure(message: str, hint: str) -> str:

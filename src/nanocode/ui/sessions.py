@@ -2,10 +2,12 @@
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from nanocode import atomic
 from nanocode.agent.compaction import is_asked
-from nanocode.agent.loop import Spent
+from nanocode.agent.loop import CUT_SHORT, Spent
+from nanocode.context import mentions
 from nanocode.errors import UsageError
 from nanocode.messages import Assistant
 from nanocode.provider.catalog import PRICED
@@ -15,7 +17,7 @@ from nanocode.store import shelf
 from nanocode.store.transcript import title
 from nanocode.tools.output import plural, size
 from nanocode.ui import export
-from nanocode.ui.desk import Desk, Option
+from nanocode.ui.desk import Desk, Option, number
 
 _LISTED = 30
 _WORDS = 40
@@ -81,27 +83,27 @@ def recall(desk: Desk) -> None:
     said = ""
     for message in reversed(desk.session.agent.history.messages):
         if isinstance(message, Assistant):
-            said = said or message.text
+            said = said or message.text.strip("\n")
         elif is_asked(message):
-            desk.show(message.text, "prompt")
+            desk.show(_typed(message.text), "prompt")
             break
     if said:
         desk.show(said, "answer")
 
 
 async def rewind(desk: Desk, argument: str) -> str:
-    if argument and not argument.isdecimal():
-        raise UsageError(f"`/rewind {argument}`: how many messages back?", "such as /rewind 2")
-    text = desk.session.rewind(int(argument or 1))
+    back = number(argument or "1")
+    if back is None:
+        raise UsageError(f"`/rewind {argument[:40]}`: how many messages back?", "such as /rewind 2")
+    text = desk.session.rewind(back)
     recall(desk)
-    return (
-        f"taken back: {title(text)}\nthe files are as they are; /undo takes back what write and edit did, turn by turn"
-    )
+    taken = f"taken back: {title(_typed(text))}"
+    return f"{taken}\nthe files are as they are; /undo takes back what write and edit did, turn by turn"
 
 
 def spoken(session: Session) -> list[Option]:
     """The messages of the user, the last first, by how far back each is."""
-    asked = [each.text for each in session.agent.history.messages if is_asked(each)]
+    asked = [_typed(each.text) for each in session.agent.history.messages if is_asked(each)]
     return [(str(back), title(text)) for back, text in enumerate(reversed(asked[-_LISTED:]), 1)]
 
 
@@ -111,7 +113,16 @@ async def fork(desk: Desk, argument: str) -> str:
         raise UsageError("there is nothing to branch off from yet", "say something first")
     old = session.id
     session.fork()
-    return f"this is session {session.id} now; `/resume {old}` goes back to the one that it came from"
+    words = f"this is session {session.id} now, in which /undo and /diff begin anew"
+    with suppress(UsageError):
+        shelf.find(session.settings.directory, session.settings.cwd, old)
+        words += f"; `/resume {old}` goes back to the one that it came from"
+    return words
+
+
+def _typed(text: str) -> str:
+    """A message as its user wrote it."""
+    return mentions.typed(text.removeprefix(CUT_SHORT).lstrip("\n"))
 
 
 def pick(settings: Settings, ask: Callable[[str], str], show: Callable[[str], object]) -> str:
@@ -124,9 +135,10 @@ def pick(settings: Settings, ask: Callable[[str], str], show: Callable[[str], ob
         picked = ask("number: ").strip()
     except EOFError:
         picked = ""
-    if not picked.isdecimal() or not 0 < int(picked) <= len(entries):
+    chosen = number(picked)
+    if not chosen or chosen > len(entries):
         raise UsageError(f"`{picked}` is not in the list", "`nanocode --resume` again, or --continue for the last one")
-    return entries[int(picked) - 1].id
+    return entries[chosen - 1].id
 
 
 async def cost(desk: Desk, argument: str) -> str:

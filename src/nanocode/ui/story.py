@@ -26,12 +26,11 @@ from nanocode.ui.desk import Form
 from nanocode.ui.diffs import diff_rows
 from nanocode.ui.markdown import Colors, Markdown
 from nanocode.ui.markdown import whole as marked
-from nanocode.ui.plain import compacted, job_line
+from nanocode.ui.plain import compacted, folded, job_line
 from nanocode.ui.rows import CYAN, DIM, RED, YELLOW, Row, clean, wrap
 from nanocode.ui.toolbar import spent_words
 
 RULE = "─" * 40
-_PROMPT_LINES = 12
 
 
 class Story:
@@ -172,11 +171,8 @@ class Story:
 
     def prompt(self, text: str) -> None:
         """What the user said, as the screen keeps it."""
-        lines = [clean(line) for line in text.strip("\n").split("\n")]
-        if len(lines) > _PROMPT_LINES:
-            lines = [*lines[: _PROMPT_LINES - 1], f"… +{len(lines) - _PROMPT_LINES + 1} lines"]
         rows: list[Row] = [[(DIM, RULE)]]
-        for number, line in enumerate(lines):
+        for number, line in enumerate(map(clean, folded(text))):
             rows += wrap([("", line)], self._columns(), ("", "  ") if number else (CYAN, "❯ "), "  ")
         self._add([*rows, [(DIM, RULE)]])
 
