@@ -71,10 +71,10 @@ class Terminal:
         shell = self.tmux("display-message", "-p", "-t", "test", "#{pane_pid}").strip()
         return int(Path(f"/proc/{shell}/task/{shell}/children").read_text())
 
-    def wait(self, holds: Callable[[str], bool]) -> str:
+    def wait(self, holds: Callable[[str], bool], *options: str) -> str:
         """The first screen on which something holds."""
         end = time.monotonic() + PATIENCE
-        while not holds(screen := self.screen()):
+        while not holds(screen := self.screen(*options)):
             assert time.monotonic() < end, f"it never came; the terminal shows:\n{self.everything()}"
         return screen
 
