@@ -147,6 +147,7 @@ def test_the_note_of_an_interrupt_goes_with_its_turn(tmp_path: Path) -> None:
         await heard(events, "half")
         session.interrupt()
         await turn
+        gate.open()
         session.rewind(1)
         await session.submit("three")
         assert server.requests[-1].messages[-1]["content"] == "three", "what was interrupted is no longer there"
@@ -155,6 +156,43 @@ def test_the_note_of_an_interrupt_goes_with_its_turn(tmp_path: Path) -> None:
         assert session.rewind(1) == f"{CUT_SHORT}\n\nfour"
         await session.submit("five")
         assert server.requests[-1].messages[-1]["content"] == f"{CUT_SHORT}\n\nfive", "and here it is"
+
+    drive(tmp_path, script, play)
+
+
+def test_the_note_of_an_interrupt_stays_in_the_session_that_it_is_of(tmp_path: Path) -> None:
+    gate = Gate()
+
+    async def play(session: Session, server: Peer, events: list[Event]) -> None:
+        turn = asyncio.create_task(session.submit("one"))
+        await heard(events, "half")
+        session.interrupt()
+        await turn
+        gate.open()
+        session.clear()
+        await session.submit("two")
+        assert server.requests[-1].messages[-1]["content"] == "two"
+
+    drive(tmp_path, [peer.reply(peer.text("half"), gate, peer.text("whole")), OK], play)
+
+
+def test_a_fork_is_told_what_the_jobs_of_its_conversation_bring(tmp_path: Path) -> None:
+    start = {"action": "start", "prompt": "look around", "background": True}
+
+    def script(request: peer.Request) -> peer.Reply:
+        if request.messages[-1]["content"] == "look around":
+            return peer.reply(peer.text("seen"))
+        return peer.reply(peer.call("nanocode", start)) if request.messages[-1]["content"] == "begin" else OK
+
+    async def play(session: Session, server: Peer, events: list[Event]) -> None:
+        arrived = asyncio.Event()
+        await session.submit("begin")
+        session.fork()
+        session.on_news = arrived.set
+        if not session.board.news:
+            await arrived.wait()
+        await session.catch_up()
+        assert "seen" in str(session.agent.history.messages[-2])
 
     drive(tmp_path, script, play)
 
