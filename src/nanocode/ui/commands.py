@@ -10,7 +10,7 @@ from nanocode.messages import Assistant
 from nanocode.nearest import nearest
 from nanocode.session import Session
 from nanocode.ui import aside, changes, jobs, knowledge, models, queue, servers, sessions, window
-from nanocode.ui.desk import Desk, Option, number
+from nanocode.ui.desk import Desk, Option, steps_back
 
 # Columns of `/help` and of its names; the few longer ones push their meaning on.
 _COLUMNS, _NAMES = 79, 28
@@ -68,10 +68,7 @@ async def _clear(desk: Desk, argument: str) -> str:
 
 
 async def _last(desk: Desk, argument: str) -> str:
-    back = number(argument or "1")
-    if back is None:
-        raise UsageError(f"`/last {argument[:40]}`: how many calls back?", "such as /last 2")
-    return "" if desk.unfold(back) else "there is no such result"
+    return "" if desk.unfold(steps_back("/last", argument, "calls")) else "there is no such result"
 
 
 async def _copy(desk: Desk, argument: str) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Literal, Protocol
 
+from nanocode.errors import UsageError
 from nanocode.session import Session
 
 Form = Literal["plain", "markdown", "diff", "prompt", "answer"]
@@ -13,6 +14,14 @@ Option = tuple[str, str]
 def number(text: str) -> int | None:
     """The number that a person typed, None for anything else; no one means one of ten digits."""
     return int(text) if text.isdecimal() and len(text) < 10 else None
+
+
+def steps_back(command: str, argument: str, what: str) -> int:
+    """How many of `what` a command goes back, one without an argument. Raises UsageError."""
+    count = number(argument or "1")
+    if count is None:
+        raise UsageError(f"`{command} {argument[:40]}`: how many {what} back?", f"such as {command} 2")
+    return count
 
 
 class Desk(Protocol):

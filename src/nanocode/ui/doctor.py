@@ -6,6 +6,7 @@ import platform
 import shutil
 import sys
 from collections.abc import Iterator
+from contextlib import aclosing
 from importlib.metadata import PackageNotFoundError, version
 from textwrap import fill
 from typing import TYPE_CHECKING, NamedTuple
@@ -159,11 +160,8 @@ def _mended(link: "Link", settings: Settings) -> str:
 
 async def _endpoint(settings: Settings, key: auth.Key, model: catalog.Model) -> Finding:
     try:
-        client = Client(settings, key)
-        try:
+        async with aclosing(Client(settings, key)) as client:
             listed = await client.models()
-        finally:
-            await client.aclose()
     except NanocodeError as error:
         return Finding("endpoint", BAD, str(error), error.hint or "check OPENAI_BASE_URL, the key and the network")
     words = f"`{settings.endpoint}` lists {len(listed)} models"

@@ -22,7 +22,6 @@ from nanocode.messages import Assistant
 from nanocode.ui.sink import Output
 
 _PROMPT_LINES = 12
-
 _VALUE, _CALL = 80, 160
 # They are for the model; a person wants to see what stands between them.
 _FRAME = re.compile(r'<untrusted source="[^"]*">|</untrusted>')

@@ -17,7 +17,7 @@ from nanocode.store import shelf
 from nanocode.store.transcript import title
 from nanocode.tools.output import plural, size
 from nanocode.ui import export
-from nanocode.ui.desk import Desk, Option, number
+from nanocode.ui.desk import Desk, Option, number, steps_back
 
 _LISTED = 30
 _WORDS = 40
@@ -92,10 +92,7 @@ def recall(desk: Desk) -> None:
 
 
 async def rewind(desk: Desk, argument: str) -> str:
-    back = number(argument or "1")
-    if back is None:
-        raise UsageError(f"`/rewind {argument[:40]}`: how many messages back?", "such as /rewind 2")
-    text = desk.session.rewind(back)
+    text = desk.session.rewind(steps_back("/rewind", argument, "messages"))
     recall(desk)
     taken = f"taken back: {title(_typed(text))}"
     return f"{taken}\nthe files are as they are; /undo takes back what write and edit did, turn by turn"
